@@ -1,0 +1,31 @@
+"""Networks, and the registry that rebuilds one from its name: no class path from a file is ever executed."""
+
+from typing import Any
+
+from torch import nn
+
+from models.unet import UNet, UNetConfig
+
+MODELS: dict[str, tuple[type[UNetConfig], type[UNet]]] = {"unet": (UNetConfig, UNet)}
+
+
+def model_config_from_dict(config: dict[str, Any]) -> UNetConfig:
+    """The config dataclass of a plain dict such as `dataclasses.asdict` makes; `config["name"]` says which.
+
+    Raises:
+        ValueError: unknown name or field, or a value that the config refuses.
+    """
+    name = config.get("name")
+    if name not in MODELS:
+        raise ValueError(f"model.name={name!r}: must be one of {sorted(MODELS)}")
+    config_class = MODELS[name][0]
+    unknown = sorted(set(config) - set(config_class.__dataclass_fields__))
+    if unknown:
+        raise ValueError(f"model.{unknown[0]}: no such field; {name} has {sorted(config_class.__dataclass_fields__)}")
+    return config_class(**config)
+
+
+def build_model(config: UNetConfig, *, in_channels: int, out_channels: int, num_classes: int = 0) -> nn.Module:
+    """The network that `config` describes: `network(x_t, t, cond) -> (b, out_channels, h, w)`."""
+    network_class = MODELS[config.name][1]
+    return network_class(config, in_channels=in_channels, out_channels=out_channels, num_classes=num_classes)

@@ -1,0 +1,208 @@
+"""The UNet of DDPM and its successors (Ho et al. 2020; Nichol & Dhariwal 2021; Dhariwal & Nichol 2021)."""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from models.blocks import Attention, Downsample, ResidualBlock, Upsample, zero_init
+from models.embeddings import ConditionEmbedding
+from models.norm import GroupNorm
+
+
+@dataclass
+class UNetConfig:
+    """Shape of a `UNet`. Level i works at 1/2^i of the image's height and width with
+    `base_channels * channel_multipliers[i]` channels.
+
+    Attributes:
+        attention_levels: the levels with attention: with 64 x 64 images, level 2 is 16 x 16. Counted in levels, not in
+            pixels, so that it means the same for every height and width. The middle block always has it.
+        head_channels: channels of one attention head; null for a single head.
+        time_scale_shift: how the embedding enters a residual block: "scale_shift" or "default" (added).
+        downsample_padding: 1 pads all sides, 0 right and bottom only (the DDPM release).
+        flip_sin_to_cos, freq_shift: see `timestep_embedding`.
+    """
+
+    name: str = "unet"
+    base_channels: int = 64
+    channel_multipliers: list[int] = field(default_factory=lambda: [1, 2, 2, 4])
+    blocks_per_level: int = 2
+    attention_levels: list[int] = field(default_factory=lambda: [2])
+    head_channels: int | None = 64
+    dropout: float = 0.0
+    norm_groups: int = 32
+    norm_eps: float = 1e-5
+    time_scale_shift: str = "scale_shift"
+    downsample_padding: int = 1
+    flip_sin_to_cos: bool = True
+    freq_shift: int = 0
+
+    def __post_init__(self) -> None:
+        self.channel_multipliers = list(self.channel_multipliers)
+        self.attention_levels = list(self.attention_levels)
+        levels = len(self.channel_multipliers)
+        _require(self.name == "unet", f"model.name={self.name!r}: this config is for 'unet'")
+        _require(self.base_channels >= 2, f"model.base_channels={self.base_channels}: must be at least 2")
+        _require(
+            levels > 0 and min(self.channel_multipliers) > 0,
+            f"model.channel_multipliers={self.channel_multipliers}: needs one positive number per level",
+        )
+        _require(self.blocks_per_level > 0, f"model.blocks_per_level={self.blocks_per_level}: must be at least 1")
+        _require(
+            all(0 <= level < levels for level in self.attention_levels),
+            f"model.attention_levels={self.attention_levels}: levels are 0 to {levels - 1} "
+            "(0 is full resolution, each next one half of it)",
+        )
+        _require(0 <= self.dropout < 1, f"model.dropout={self.dropout}: must be in [0, 1)")
+        _require(self.norm_eps > 0, f"model.norm_eps={self.norm_eps}: must be positive")
+        _require(
+            self.time_scale_shift in ("scale_shift", "default"),
+            f"model.time_scale_shift={self.time_scale_shift!r}: must be 'scale_shift' or 'default'",
+        )
+        _require(
+            self.downsample_padding in (0, 1), f"model.downsample_padding={self.downsample_padding}: must be 0 or 1"
+        )
+        _require(self.freq_shift in (0, 1), f"model.freq_shift={self.freq_shift}: must be 0 or 1")
+        self._check_channels()
+
+    def _check_channels(self) -> None:
+        widths = [self.base_channels * multiplier for multiplier in self.channel_multipliers]
+        _require(self.base_channels % 2 == 0, f"model.base_channels={self.base_channels}: must be even")
+        _require(
+            self.norm_groups > 0 and all(width % self.norm_groups == 0 for width in [self.base_channels, *widths]),
+            f"model.norm_groups={self.norm_groups}: must divide the channels of every level, "
+            f"{[self.base_channels, *widths]}; change it or model.base_channels",
+        )
+        with_attention = [widths[level] for level in self.attention_levels] + [widths[-1]]
+        _require(
+            self.head_channels is None
+            or (self.head_channels > 0 and all(width % self.head_channels == 0 for width in with_attention)),
+            f"model.head_channels={self.head_channels}: must divide the channels where attention is, {with_attention} "
+            "(the last is the middle block); null means one head",
+        )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+class Stage(nn.Module):
+    """A residual block, followed by attention at the levels that have it."""
+
+    def __init__(self, residual: ResidualBlock, attention: Attention | None):
+        super().__init__()
+        self.residual, self.attention = residual, attention
+
+    def forward(self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d h w"]:
+        """One step along the UNet; only the number of channels may change."""
+        h = self.residual(x, emb)
+        return h if self.attention is None else self.attention(h)
+
+
+class Level(nn.Module):
+    """The stages at one resolution and, but for the last level on each side, the way to the next resolution."""
+
+    def __init__(self, stages: list[Stage], resample: Downsample | Upsample | None):
+        super().__init__()
+        self.stages, self.resample = nn.ModuleList(stages), resample
+
+
+class UNet(nn.Module):
+    """`network(x_t, t, cond)`: what the diffusion process wants predicted, at the size of `x_t`.
+
+    Down: each level halves the resolution, and every intermediate map is kept. Middle: attention between two residual
+    blocks. Up: the way back, each stage seeing its own input beside the map kept on the way down. The last layer is
+    zero-initialised: an untrained network predicts exactly 0.
+    """
+
+    def __init__(self, config: UNetConfig, *, in_channels: int, out_channels: int, num_classes: int = 0):
+        super().__init__()
+        self.config = config
+        base, emb_channels = config.base_channels, 4 * config.base_channels
+        widths = [base * multiplier for multiplier in config.channel_multipliers]
+        last = len(widths) - 1
+
+        def stage(channels_in: int, channels_out: int, attention: bool) -> Stage:
+            norm = {"norm_groups": config.norm_groups, "norm_eps": config.norm_eps}
+            residual = ResidualBlock(
+                channels_in,
+                channels_out,
+                emb_channels,
+                dropout=config.dropout,
+                scale_shift=config.time_scale_shift == "scale_shift",
+                **norm,
+            )
+            return Stage(residual, Attention(channels_out, config.head_channels, **norm) if attention else None)
+
+        self.embedding = ConditionEmbedding(
+            base,
+            emb_channels,
+            num_classes=num_classes,
+            flip_sin_to_cos=config.flip_sin_to_cos,
+            freq_shift=config.freq_shift,
+        )
+        self.conv_in = nn.Conv2d(in_channels, base, 3, padding=1)
+
+        channels, skips = base, [base]  # skips: the channels of every map that the way up will consume
+        self.down = nn.ModuleList()
+        for i, width in enumerate(widths):
+            stages = []
+            for _ in range(config.blocks_per_level):
+                stages.append(stage(channels, width, i in config.attention_levels))
+                channels = width
+                skips.append(channels)
+            down = Downsample(channels, padding=config.downsample_padding) if i < last else None
+            skips += [channels] if down else []
+            self.down.append(Level(stages, down))
+
+        self.middle = nn.ModuleList([stage(channels, channels, True), stage(channels, channels, False)])
+
+        self.up = nn.ModuleList()
+        for i, width in reversed(list(enumerate(widths))):
+            stages = []
+            for _ in range(config.blocks_per_level + 1):
+                stages.append(stage(channels + skips.pop(), width, i in config.attention_levels))
+                channels = width
+            self.up.append(Level(stages, Upsample(channels) if i > 0 else None))
+
+        self.norm_out = GroupNorm(config.norm_groups, base, config.norm_eps)
+        self.conv_out = zero_init(nn.Conv2d(base, out_channels, 3, padding=1))
+
+    def forward(
+        self, x_t: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], cond: dict[str, Tensor] | None = None
+    ) -> Float[Tensor, "b out h w"]:
+        """Predict from `x_t` at the integer timesteps `t`.
+
+        `cond` may hold "class_label" (b,), where `num_classes` is the null class; None is the null class for all.
+        Any height and width: padded with zeros to a multiple of 2^(levels - 1), as convolutions see the other borders,
+        and cropped back.
+        """
+        height, width = x_t.shape[-2:]
+        multiple = 2 ** (len(self.down) - 1)
+        emb = F.silu(self.embedding(t, (cond or {}).get("class_label")))  # (b, 4 * base)
+        h = self.conv_in(F.pad(x_t, (0, -width % multiple, 0, -height % multiple)))  # (b, base, H, W)
+
+        skips = [h]
+        for level in self.down:
+            for stage in level.stages:
+                h = stage(h, emb)
+                skips.append(h)
+            if level.resample is not None:
+                h = level.resample(h)  # (b, c, H / 2, W / 2)
+                skips.append(h)
+
+        for stage in self.middle:
+            h = stage(h, emb)
+
+        for level in self.up:
+            for stage in level.stages:
+                h = stage(torch.cat([h, skips.pop()], dim=1), emb)
+            if level.resample is not None:
+                h = level.resample(h)  # (b, c, 2 H, 2 W)
+
+        out = self.conv_out(F.silu(self.norm_out(h)))  # (b, out, H, W)
+        return out[..., :height, :width]
