@@ -1,0 +1,152 @@
+"""Simulated magnetic resonance images of the head: slices through a random head, with or without a lesion."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from data.image_set import ImagesConfig, height_width
+from data.intensity import IntensityConfig
+from data.mri_anatomy import Layer, Tissue, brain_layers, cavity, outer_layers
+from data.mri_lesion import grow_lesion
+from data.mri_signal import RELAXATION, Sequence, coil_shading, draw_sequence, rician, tissue_signal
+from data.signed_distance import Points, smooth_field
+
+CLASSES = ["healthy", "lesion"]
+
+# Directions of an image's columns, rows and of its normal; the middle of the image and the range along the normal (mm).
+PLANES = {
+    "axial": (((1, 0, 0), (0, -1, 0), (0, 0, 1)), (0, -16, 0), (-38, 62)),
+    "coronal": (((1, 0, 0), (0, 0, -1), (0, 1, 0)), (0, 0, -10), (-70, 42)),
+    "sagittal": (((0, -1, 0), (0, 0, -1), (1, 0, 0)), (0, 2, -10), (-42, 42)),
+}
+
+
+@dataclass
+class MriSimConfig(ImagesConfig):
+    """Simulated head slices in three planes and three contrasts.
+
+    `planes` are drawn from with equal chance; `t2_fraction` and `flair_fraction` of the slices have that contrast, the
+    rest T1, mostly after a contrast agent. `field_of_view` is the mean extent of the shorter side in mm. `snr` is the
+    mean ratio of white matter to the noise of a pixel, `shading` the standard deviation of the coil's log sensitivity.
+    """
+
+    name: str = "mri_sim"
+    num_images: int = 2000
+    seed: int = 0
+    planes: list[str] = field(default_factory=lambda: list(PLANES))
+    t2_fraction: float = 0.06
+    flair_fraction: float = 0.08
+    lesion_fraction: float = 0.5
+    field_of_view: float = 235.0
+    snr: float = 50.0
+    shading: float = 0.12
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.name != "mri_sim":
+            raise ValueError(f"data.name={self.name}: MriSimConfig is mri_sim")
+        if self.num_images < 1:
+            raise ValueError(f"data.num_images={self.num_images}: use at least 1")
+        if self.seed < 0:
+            raise ValueError(f"data.seed={self.seed}: use 0 or more")
+        if not self.planes or not set(self.planes) <= set(PLANES):
+            raise ValueError(f"data.planes={list(self.planes)}: use one or more of {', '.join(PLANES)}")
+        for key in ("t2_fraction", "flair_fraction", "lesion_fraction"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ValueError(f"data.{key}={getattr(self, key)}: use a share from 0 to 1")
+        if self.t2_fraction + self.flair_fraction > 1:
+            raise ValueError(
+                f"data.t2_fraction + data.flair_fraction={self.t2_fraction + self.flair_fraction}: at most 1"
+            )
+        for key in ("field_of_view", "snr"):
+            if not getattr(self, key) > 0:
+                raise ValueError(f"data.{key}={getattr(self, key)}: use a number above 0")
+        if not self.shading >= 0:
+            raise ValueError(f"data.shading={self.shading}: use 0 (none) or more")
+
+
+@dataclass
+class Scene:
+    """One simulated image and its ground truth."""
+
+    physical: Float[np.ndarray, "h w"]  # magnitude; 1 is about the brightest fat
+    class_label: int  # index into CLASSES
+    tissue: Int[np.ndarray, "h w"]  # values of Tissue
+    mask: Bool[np.ndarray, "h w"]  # pixels of the lesion with its edema
+    boxes: list[list[int]]  # [x, y, w, h] around the mask in pixels; none without a lesion
+
+
+def intensity(config: MriSimConfig) -> IntensityConfig:
+    """The display window of all slices: linear in the magnitude."""
+    return IntensityConfig(name="linear", low=0.0, high=1.0)
+
+
+def simulate(config: MriSimConfig, index: int) -> Scene:
+    """Slice `index` of the endless set that `config.seed` names."""
+    rng = np.random.default_rng([config.seed, index])
+    height, width = height_width(config.image_size)
+    pixel = config.field_of_view / min(height, width) * np.exp(rng.normal(0, 0.07))
+    points = slice_points(config.planes[rng.integers(len(config.planes))], height, width, pixel, rng)
+    label = int(rng.random() < config.lesion_fraction)
+    draw = rng.random()
+    contrast = (
+        "t2" if draw < config.t2_fraction else "flair" if draw < config.t2_fraction + config.flair_fraction else "t1"
+    )
+    sequence = draw_sequence(contrast, rng)
+
+    cranium = cavity(points)
+    layers = [*outer_layers(points, cranium, rng), *brain_layers(points, cranium, rng)]
+    mask = np.zeros((height, width), bool)
+    if label:
+        lesion = grow_lesion(points, cranium, layers, rng)
+        layers += lesion
+        mask = lesion[0].distance < 0
+    signal, tissue = paint(layers, pixel, sequence, rng)
+    gain = np.exp(rng.normal(0, 0.2))
+    signal *= gain * coil_shading(height, width, config.shading, rng)
+    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], sequence) / (config.snr * np.exp(rng.normal(0, 0.4)))
+    return Scene(rician(signal, sigma, rng), label, tissue, mask, [_box(mask)] if label else [])
+
+
+def slice_points(plane: str, height: int, width: int, pixel: float, rng: np.random.Generator) -> Points:
+    """Where the pixels of a random slice lie in the head, in atlas mm: placed, tilted, and bent by the head's own shape."""
+    basis, middle, (first, last) = PLANES[plane]
+    column, row, normal = np.array(basis, float) @ _rotation(rng.normal(0, 0.07, 3))
+    origin = np.array(middle) + rng.normal(0, 3, 3) + normal * rng.uniform(first, last)
+    down, right = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
+    points = origin[:, None, None] + pixel * (column[:, None, None] * right + row[:, None, None] * down)
+    points /= np.exp(rng.normal(0, 0.04, (3, 1, 1)))
+    return points + 2.0 * smooth_field(points, (90, 220), rng, channels=3, waves=6)
+
+
+def paint(
+    layers: list[Layer], pixel: float, sequence: Sequence, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
+    """Noise-free signal with partial volume, and the tissue that fills most of each pixel."""
+    signal = np.zeros(layers[0].distance.shape)
+    tissue = np.zeros(signal.shape, np.int64)
+    for layer in layers:
+        covered = np.clip(0.5 - layer.distance / pixel, 0, 1)
+        if layer.thickness < np.inf:
+            covered -= np.clip(0.5 - (layer.distance + layer.thickness) / pixel, 0, 1)
+        signal += covered * (tissue_signal(RELAXATION[layer.tissue], sequence) - signal)
+        tissue[covered > 0.5] = layer.tissue
+    return signal, tissue
+
+
+def _rotation(angles: np.ndarray) -> np.ndarray:
+    """Rotation matrix of three small angles (rad) about x, y and z."""
+    matrix = np.eye(3)
+    for axis, angle in enumerate(angles):
+        turn = np.eye(3)
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        turn[i, i] = turn[j, j] = np.cos(angle)
+        turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
+        matrix = matrix @ turn
+    return matrix
+
+
+def _box(mask: Bool[np.ndarray, "h w"]) -> list[int]:
+    y, x = np.nonzero(mask)
+    return [int(x.min()), int(y.min()), int(x.max() - x.min() + 1), int(y.max() - y.min() + 1)]
