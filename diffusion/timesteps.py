@@ -1,0 +1,63 @@
+"""Which timesteps a sampler visits, as explicit noise levels. No sampler derives the next t from T and N."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from diffusion.schedules import Schedule
+
+SPACINGS = ("trailing", "leading", "linspace")
+
+
+class NoiseLevels(NamedTuple):
+    """The path of a sampler, noisiest first. Step i goes from level i to level i + 1.
+
+    Level n is clean data (alpha 1, sigma 0): it has no t, and the denoiser is never called there.
+    """
+
+    t: Int64[Tensor, " n"]
+    alpha: Float64[Tensor, " n+1"]
+    sigma: Float64[Tensor, " n+1"]
+
+
+def spaced_timesteps(num_train_timesteps: int, num_inference_steps: int, spacing: str) -> Int64[Tensor, " n"]:
+    """N of the T timesteps, descending (Lin et al. 2023, Table 2).
+
+    trailing starts at T - 1, where training ends; leading ends at 0 but never reaches T - 1 when N < T; linspace has
+    both ends (N = 1 takes T - 1).
+    """
+    if spacing not in SPACINGS:
+        raise ValueError(f"sampler.spacing: {spacing!r} is not one of {', '.join(SPACINGS)}")
+    if not 1 <= num_inference_steps <= num_train_timesteps:
+        raise ValueError(
+            f"sampler.num_inference_steps: {num_inference_steps} must be within [1, {num_train_timesteps}], "
+            "the number of steps the model was trained with"
+        )
+    down = torch.arange(num_inference_steps, 0, -1, dtype=torch.float64)  # N, ..., 1
+    if spacing == "trailing":
+        return (down * num_train_timesteps / num_inference_steps).round().long() - 1
+    if spacing == "leading":
+        return (down.long() - 1) * (num_train_timesteps // num_inference_steps)
+    if num_inference_steps == 1:
+        return torch.tensor([num_train_timesteps - 1])
+    return ((down - 1) * (num_train_timesteps - 1) / (num_inference_steps - 1)).round().long()
+
+
+def noise_levels(schedule: Schedule, num_inference_steps: int, spacing: str) -> NoiseLevels:
+    """The noise levels of N spaced timesteps, closed by clean data."""
+    t = spaced_timesteps(schedule.num_train_timesteps, num_inference_steps, spacing)
+    alpha = torch.cat([schedule.alpha[t], torch.ones(1, dtype=torch.float64)])  # (n + 1,)
+    sigma = torch.cat([schedule.sigma[t], torch.zeros(1, dtype=torch.float64)])  # (n + 1,)
+    return NoiseLevels(t, alpha, sigma)
+
+
+def stratified_timesteps(batch_size: int, num_train_timesteps: int, generator: torch.Generator) -> Int64[Tensor, " b"]:
+    """Training times, each uniform over {0 .. T-1}, but spread evenly over the batch (Kingma et al. 2021, App. I.1).
+
+    One uniform draw serves the whole batch, so its loss has less variance than with independent times.
+    """
+    u = torch.rand((), dtype=torch.float64, generator=generator)
+    evenly = (u + torch.arange(batch_size, dtype=torch.float64) / batch_size) % 1  # (b,)
+    return (evenly * num_train_timesteps).long()
