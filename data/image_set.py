@@ -38,7 +38,9 @@ class ImagesConfig:
 
 def height_width(image_size: Any) -> tuple[int, int]:
     """`image_size` from a config, an int or [height, width], as (height, width)."""
-    sizes = list(image_size) if isinstance(image_size, Sequence) and not isinstance(image_size, str) else [image_size] * 2
+    sizes = (
+        list(image_size) if isinstance(image_size, Sequence) and not isinstance(image_size, str) else [image_size] * 2
+    )
     if len(sizes) != 2 or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes):
         raise ValueError(f"data.image_size={image_size}: use a positive whole number or [height, width]")
     return sizes[0], sizes[1]

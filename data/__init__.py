@@ -1,0 +1,36 @@
+"""Image sets: readers of folders, simulators, the cache that both fill, and writers."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from data import mri, sar
+from data.image_set import LoadedImages, Progress
+from data.images import FolderConfig, load_folder
+from data.simulated import load_simulated
+
+DATASETS: dict[str, tuple[type, Callable[..., LoadedImages]]] = {
+    "folder": (FolderConfig, load_folder),
+    "sar_sim": (sar.SarSimConfig, partial(load_simulated, simulator=sar)),
+    "mri_sim": (mri.MriSimConfig, partial(load_simulated, simulator=mri)),
+}
+
+
+def data_config_from_dict(plain: dict[str, Any]) -> Any:
+    """The data config that `plain` describes; an unknown name or field is a ValueError."""
+    name = plain.get("name")
+    if name not in DATASETS:
+        raise ValueError(f"data.name={name} is unknown: use one of {', '.join(DATASETS)}")
+    try:
+        return DATASETS[name][0](**plain)
+    except TypeError as error:
+        raise ValueError(f"data={name}: {error}") from None
+
+
+def load_images(config: Any, *, cache_dir: Path, progress: Progress | None = None) -> LoadedImages:
+    """The training and validation sets of any data config, from the cache or rendered into it.
+
+    `progress(what, done, total)` is called after each image that is decoded or rendered.
+    """
+    return DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)

@@ -1,0 +1,90 @@
+"""Images decoded once: a memory-mapped array on disk with JSON beside it, found again by its key.
+
+An entry is a folder `cache_dir/<key>` with `pixels.npy` and `entry.json`. It is written under another name and renamed
+when complete, so a reader never sees half an entry, and of two processes that write the same one the first wins.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt
+
+FORMAT_VERSION = 1  # part of every key: raise it when the same input would give other pixels
+
+
+def content_key(description: dict[str, Any]) -> str:
+    """SHA-256 of a JSON description of everything the pixels depend on."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **description}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_entry(cache_dir: Path, key: str) -> tuple[UInt[np.ndarray, "n c h w"], dict[str, Any]] | None:
+    """The read-only memory map and the metadata under `key`; None where there is no entry or it is damaged."""
+    folder = cache_dir / key
+    try:
+        entry = json.loads((folder / "entry.json").read_text())
+        with open(folder / "pixels.npy", "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != entry["sha256"]:
+                return None
+        return np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False), entry["meta"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_entry(
+    cache_dir: Path,
+    key: str,
+    images: Iterable[UInt[np.ndarray, "c h w"]],
+    *,
+    shape: tuple[int, int, int, int],
+    dtype: str,
+    meta: dict[str, Any],
+) -> None:
+    """Store `shape[0]` images under `key`, replacing a damaged entry; they are drawn one at a time from `images`."""
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{key[:16]}-", dir=cache_dir))
+    try:
+        digest = _write_pixels(building / "pixels.npy", images, shape, dtype)
+        (building / "entry.json").write_text(json.dumps({"sha256": digest, "meta": meta}))
+        _put_in_place(building, cache_dir / key, lambda: read_entry(cache_dir, key) is not None)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_pixels(path: Path, images: Iterable[np.ndarray], shape: tuple[int, int, int, int], dtype: str) -> str:
+    # Written as a stream, not through a memory map: a full disk is then an OSError rather than a bus error.
+    written = 0
+    with open(path, "w+b") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for image in images:
+            assert (image.shape, image.dtype.name) == (shape[1:], dtype)
+            file.write(image.tobytes())
+            written += 1
+        assert written == shape[0]
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _put_in_place(building: Path, folder: Path, is_good: Any) -> None:
+    try:
+        building.rename(folder)
+        return
+    except OSError:
+        if is_good():  # another process was first; its pixels are the same
+            return
+    damaged = building.with_name(building.name + "-damaged")
+    with contextlib.suppress(FileNotFoundError):
+        folder.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    building.rename(folder)

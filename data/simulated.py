@@ -1,0 +1,72 @@
+"""Simulated scenes rendered once into the cache, from then on an image set like any other."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt
+
+from data.cache import content_key, read_entry, write_entry
+from data.image_set import ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
+from data.split import split
+
+NOT_PIXELS = ("val_fraction", "hflip", "vflip", "rot90")  # settings that change no rendered pixel
+
+
+def load_simulated(
+    config: Any, simulator: ModuleType, *, cache_dir: Path, progress: Progress | None = None
+) -> LoadedImages:
+    """Items 0..num_images-1 of a simulator module (`simulate`, `intensity`, `CLASSES`), rendered to uint8."""
+    height, width = height_width(config.image_size)
+    spec = ImageSpec(1, height, width, "uint8", simulator.intensity(config), list(simulator.CLASSES))
+    pixel_config = {k: v for k, v in asdict(config).items() if k not in NOT_PIXELS}
+    key = content_key({"config": pixel_config, "spec": spec.to_dict(), "source": _source_digest(simulator)})
+    entry = read_entry(cache_dir, key)
+    if entry is None:
+        meta: dict[str, Any] = {"class_labels": []}  # filled while the images are drawn
+        images = _render(config, simulator, meta["class_labels"], progress)
+        write_entry(cache_dir, key, images, shape=(config.num_images, 1, height, width), dtype="uint8", meta=meta)
+        entry = read_entry(cache_dir, key)
+        assert entry is not None
+    pixels, meta = entry
+    names = [f"{config.name}_{i:06d}" for i in range(config.num_images)]
+    images = ImageSet(pixels, np.asarray(meta["class_labels"], np.int64), names, spec)
+    train, val = split(images, config.val_fraction, seed=0)
+    return LoadedImages(train, val, _describe(images), [], key)
+
+
+def _render(
+    config: Any, simulator: ModuleType, labels: list[int], progress: Progress | None
+) -> Iterator[UInt[np.ndarray, "c h w"]]:
+    """Yield the scenes as pixels and note their classes in `labels`."""
+    intensity = simulator.intensity(config)
+    for index in range(config.num_images):
+        scene = simulator.simulate(config, index)
+        labels.append(int(scene.class_label))
+        unit = intensity.forward(scene.physical)  # (h, w) in [0, 1]
+        yield to_integers(torch.from_numpy(2.0 * unit[None] - 1.0), "uint8")
+        if progress is not None:
+            progress(f"rendering {config.name}", index + 1, config.num_images)
+
+
+def _source_digest(simulator: ModuleType) -> str:
+    """Changes whenever the simulator's code may have: all sources of the package it stands in."""
+    assert simulator.__file__ is not None
+    sources = [file.read_bytes() for file in sorted(Path(simulator.__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()
+
+
+def _describe(images: ImageSet) -> str:
+    spec, intensity = images.spec, images.spec.intensity
+    assert images.class_labels is not None
+    counts = np.bincount(images.class_labels, minlength=len(spec.classes))
+    classes = ", ".join(f"{name} {count}" for name, count in zip(spec.classes, counts, strict=True))
+    return (
+        f"{len(images)} simulated images, {spec.height} x {spec.width}, 1 channel, 8-bit "
+        f"({intensity.name} {intensity.low:g}..{intensity.high:g}). {len(spec.classes)} classes: {classes}."
+    )
