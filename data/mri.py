@@ -86,7 +86,7 @@ def simulate(config: MriSimConfig, index: int) -> Scene:
     """Slice `index` of the endless set that `config.seed` names."""
     rng = np.random.default_rng([config.seed, index])
     height, width = height_width(config.image_size)
-    pixel = config.field_of_view / min(height, width) * np.exp(rng.normal(0, 0.07))
+    pixel = config.field_of_view / min(height, width) * np.exp(rng.normal(0, 0.08))
     points = slice_points(config.planes[rng.integers(len(config.planes))], height, width, pixel, rng)
     label = int(rng.random() < config.lesion_fraction)
     draw = rng.random()
@@ -103,28 +103,34 @@ def simulate(config: MriSimConfig, index: int) -> Scene:
         layers += lesion
         mask = lesion[0].distance < 0
     signal, tissue = paint(layers, pixel, sequence, rng)
-    gain = np.exp(rng.normal(0, 0.2))
-    signal *= gain * coil_shading(height, width, config.shading, rng)
+    texture = 1 + 0.06 * smooth_field(points, (5, 16), rng)[0]
+    # The receiver is tuned to the brightest of the common tissues.
+    brightest = max(tissue_signal(RELAXATION[t], sequence) for t in (Tissue.FAT, Tissue.GREY, Tissue.CSF))
+    gain = 0.68 / brightest * np.exp(rng.normal(0, 0.2))
+    signal = signal * gain * texture * coil_shading(height, width, config.shading, rng)
     sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], sequence) / (config.snr * np.exp(rng.normal(0, 0.4)))
     return Scene(rician(signal, sigma, rng), label, tissue, mask, [_box(mask)] if label else [])
 
 
 def slice_points(plane: str, height: int, width: int, pixel: float, rng: np.random.Generator) -> Points:
-    """Where the pixels of a random slice lie in the head, in atlas mm: placed, tilted, and bent by the head's own shape."""
+    """Atlas coordinates (mm, float32) of a random slice's pixels: placed, tilted, and bent by the head's own shape."""
     basis, middle, (first, last) = PLANES[plane]
     column, row, normal = np.array(basis, float) @ _rotation(rng.normal(0, 0.07, 3))
-    origin = np.array(middle) + rng.normal(0, 3, 3) + normal * rng.uniform(first, last)
+    place = rng.uniform(first, last)
+    if plane == "sagittal":
+        place += np.copysign(3.5, place)  # a slice that runs along the midline fissure would show fluid alone
+    origin = np.array(middle) + rng.normal(0, 3, 3) * (1 - np.abs(normal)) + normal * place
     down, right = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
     points = origin[:, None, None] + pixel * (column[:, None, None] * right + row[:, None, None] * down)
-    points /= np.exp(rng.normal(0, 0.04, (3, 1, 1)))
-    return points + 2.0 * smooth_field(points, (90, 220), rng, channels=3, waves=6)
+    points = (points / np.exp(rng.normal(0, 0.04, (3, 1, 1)))).astype(np.float32)
+    return points + 1.8 * smooth_field(points, (100, 250), rng, channels=3, waves=6)
 
 
 def paint(
     layers: list[Layer], pixel: float, sequence: Sequence, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
     """Noise-free signal with partial volume, and the tissue that fills most of each pixel."""
-    signal = np.zeros(layers[0].distance.shape)
+    signal = np.zeros(layers[0].distance.shape, np.float32)
     tissue = np.zeros(signal.shape, np.int64)
     for layer in layers:
         covered = np.clip(0.5 - layer.distance / pixel, 0, 1)

@@ -1,11 +1,13 @@
 """A head in three dimensions, and the slices through it.
 
-Coordinates are millimetres as in the MNI atlas: x to the right, y to the front, z up, origin at the anterior commissure.
+Coordinates are mm as in the MNI atlas: x to the right, y to the front, z up, origin at the anterior commissure.
 Regions are signed distances, so union, intersection, growth and the share of a pixel are one line each. The head is
 mirrored (|x|), then bent by a smooth random displacement and jittered organ by organ: no two are alike.
 """
 
 from enum import IntEnum
+from functools import partial, reduce
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +55,8 @@ FACE = [
     (Tissue.MARROW, (26, 62, -98), (4, 18, 7)),
     (Tissue.AIR, (30, 50, -60), (14, 17, 15)),  # maxillary sinuses
     (Tissue.AIR, (8, 56, -54), (5, 30, 18)),  # nasal cavity
+    (Tissue.PITUITARY, (8, 54, -50), (3, 20, 3)),  # turbinates
+    (Tissue.PITUITARY, (8, 54, -60), (3, 24, 4)),
     (Tissue.AIR, (6, 44, -34), (6, 18, 9)),  # ethmoid cells
     (Tissue.AIR, (8, 20, -42), (9, 11, 9)),  # sphenoid sinus
     (Tissue.AIR, (0, 4, -78), (9, 7, 30)),  # pharynx
@@ -72,9 +76,9 @@ DEEP_ORGANS = [
 ]
 # From the frontal to the temporal horn: points (mm) and radii of a lateral ventricle.
 LATERAL_VENTRICLE = [
-    ((13, 30, 4), 2.5),
-    ((10, 8, 19), 5.0),
-    ((15, -24, 22), 5.0),
+    ((12, 28, 5), 3.5),
+    ((8, 8, 19), 6.0),
+    ((13, -24, 22), 5.5),
     ((27, -42, 10), 6.0),
     ((34, -26, -10), 2.5),
     ((33, -8, -20), 2.5),
@@ -97,61 +101,81 @@ def _array(*values: float) -> np.ndarray:
 
 def cavity(points: Points) -> Distance:
     """The inside of the skull: vault, temporal and posterior fossae."""
-    floor = -26 - points[2]
-    vault = np.maximum(ellipsoid(points, _array(0, -17, 16), _array(68, 87, 63)), floor)
-    temporal = ellipsoid(points, _array(40, -10, -20), _array(28, 40, 24))
-    fossa = ellipsoid(points, _array(0, -56, -30), _array(56, 46, 31))
-    return smooth_union(smooth_union(vault, temporal, 12), fossa, 12)
+    x, y, z = points
+    vault = np.maximum(ellipsoid(points, _array(0, -17, 16), _array(68, 87, 63)), -26 - z)
+    temporal = ellipsoid(np.stack([np.abs(x), y, z]), _array(40, -8, -20), _array(28, 40, 25))
+    fossa = ellipsoid(points, _array(0, -58, -30), _array(60, 46, 33))
+    fossa = np.maximum(fossa, y + 14 + 0.4 * np.abs(x))  # the petrous bones run outwards and back
+    return smooth_union(smooth_union(vault, temporal, 10), fossa, 10)
+
+
+def soft_tissue(points: Points, inside: Distance, rng: np.random.Generator) -> list[Layer]:
+    """Muscle, with sheets and pads of fat, small vessels and pockets of air."""
+    sheets, pads, pockets = smooth_field(points, (12, 40), rng, channels=3, waves=16)
+    _, y, z = points
+    middle = np.abs(points[0]) + 0.5 * np.abs(y - 30) + 0.4 * np.abs(z + 55) - 40  # of the face, where the airways are
+    return [
+        Layer(Tissue.MUSCLE, inside),
+        Layer(Tissue.FAT, np.maximum(4 * (0.7 - pads), inside)),
+        Layer(Tissue.FAT, np.maximum(5 * np.abs(sheets) - 0.8, inside), 1.6),
+        Layer(Tissue.AIR, np.maximum(4 * (0.8 - pockets), middle)),
+        Layer(Tissue.PITUITARY, np.maximum(5 * np.abs(pockets - 0.8) - 1, middle), 2.0),  # mucosa
+        Layer(Tissue.VESSEL, np.maximum(5 * (1.7 - np.abs(pads - sheets)), inside)),
+    ]
 
 
 def outer_layers(points: Points, cranium: Distance, rng: np.random.Generator) -> list[Layer]:
     """Skin, face, neck and skull: everything outside the cavity, and the fluid that fills it."""
-    skull, scalp = rng.uniform(5, 9), rng.uniform(4, 8)
+    skull = rng.uniform(4, 7)
+    scalp = rng.uniform(3.5, 7) * np.exp(0.3 * smooth_field(points, (50, 150), rng, waves=6)[0])
     x, y, z = points
     head = cranium - skull - scalp
-    for centre, radii in (((0, 40, -52), (60, 52, 62)), ((0, 70, -94), (38, 24, 30))):  # face, chin
+    for centre, radii in (((0, 36, -56), (64, 46, 66)), ((0, 62, -98), (34, 26, 28))):  # face, chin
         head = smooth_union(head, ellipsoid(points, _array(*centre), _array(*radii)), 16)
-    head = smooth_union(head, ellipsoid(points, _array(0, 96, -50), _array(13, 18, 20)), 12)  # nose
-    head = smooth_union(head, capsule(points, _array(0, -20, -60), _array(0, -34, -170), (52, 62)), 30)  # neck
-    planes = smooth_field(points, (14, 40), rng)[0]  # layers of fat between the muscles
+    head = smooth_union(head, ellipsoid(points, _array(0, 90, -48), _array(14, 17, 18)), 12)  # nose
+    head = smooth_union(head, capsule(points, _array(0, -22, -60), _array(0, -38, -170), (58, 64)), 30)  # neck
     vertebrae = capsule(points, _array(0, -16, -66), _array(0, -26, -170), (9, 10))
     discs = np.abs((z + 200) % 19 - 9.5) - 7  # one vertebra every 19 mm
-    marrow = np.abs(cranium - skull / 2)
     return [
         Layer(Tissue.FAT, head),
-        Layer(Tissue.MUSCLE, head + scalp),
-        Layer(Tissue.FAT, np.maximum(np.abs(planes) * 6 - 1.5, head + scalp), 3.0),
+        *soft_tissue(points, head + scalp, rng),
         Layer(Tissue.BONE, vertebrae - 3),
         Layer(Tissue.MARROW, np.maximum(vertebrae, discs)),
         *_jittered(FACE, np.stack([np.abs(x), y, z]), rng),
         Layer(Tissue.CSF, capsule(points, _array(0, -40, -50), _array(0, -48, -170), (8, 8))),
         Layer(Tissue.WHITE, capsule(points, _array(0, -40, -50), _array(0, -48, -170), (5, 5))),
         Layer(Tissue.BONE, cranium - skull),
-        Layer(Tissue.MARROW, marrow - skull / 6, skull / 3),
+        Layer(Tissue.MARROW, np.abs(cranium - skull / 2) - skull / 7, skull / 3.5),
         Layer(Tissue.DURA, cranium - 1.2, 1.5),
         Layer(Tissue.CSF, cranium),
     ]
 
 
+def clefts(points: Points, centre: np.ndarray, spacing: tuple[float, float], rng: np.random.Generator) -> Distance:
+    """Distance to the middle of random clefts that run towards `centre`, `spacing` mm from one to the next but one."""
+    outward = points - centre.astype(points.dtype)[:, None, None]
+    reach = np.sqrt(np.einsum("chw,chw->hw", outward, outward)) + 1e-6
+    # On a sphere the field would fold radially only; a share of the points themselves bends the clefts.
+    folds = smooth_field(outward * (0.4 + 0.75 * reach.mean() / reach), spacing, rng, waves=16)[0]
+    return np.abs(folds) * (np.sqrt(3) / (2 * np.pi) * np.mean(spacing))  # divided by the rms slope
+
+
 def cortex(points: Points, cerebrum: Distance, rng: np.random.Generator) -> list[Layer]:
     """Grey ribbon and white matter, folded around sulci that run inwards from the surface."""
     x, y, z = points
-    outward = points - _array(0, -17, 12)[:, None, None]
-    sphere = outward / (np.sqrt(np.einsum("chw,chw->hw", outward, outward)) + 1e-9) * 62
-    folds = smooth_field(0.8 * sphere + 0.35 * outward, (20, 32), rng, waves=24)[0]
     width, depth = rng.uniform(0.8, 2.6), rng.uniform(12, 20)
-    sulci = np.maximum(np.abs(folds) * 6.0 - width / 2, -depth - cerebrum)  # 6 mm: 1 / rms slope of the folds
-    corpus = ellipsoid(points, _array(0, -8, 4), _array(60, 42, 26))
-    fissure = np.maximum(np.abs(x) - width / 2, -corpus)  # between the hemispheres
-    sylvian_points = np.stack([np.abs(x), y, z + 0.45 * y])
-    sylvian = ellipsoid(sylvian_points, _array(54, -4, 0), _array(19, 30, width))
-    clefts = np.minimum(np.minimum(sulci, fissure), sylvian)
+    sulci = clefts(points, _array(0, -17, 12), (20, 32), rng) - width / 2
+    sulci = np.maximum(sulci, -depth - cerebrum)
+    core = ellipsoid(points, _array(0, -8, 4), _array(60, 42, 26))
+    fissure = np.maximum(np.abs(x) - width / 2, -core)  # between the hemispheres
+    sylvian = ellipsoid(np.stack([np.abs(x), y, z + 0.45 * y]), _array(54, -4, 0), _array(19, 30, width))
+    fluid = np.minimum(np.minimum(sulci, fissure), sylvian)
     ribbon = rng.uniform(2.6, 3.6)
     return [
         Layer(Tissue.GREY, cerebrum),
-        Layer(Tissue.WHITE, np.maximum(cerebrum + ribbon, ribbon - clefts)),
-        Layer(Tissue.CSF, np.maximum(clefts, cerebrum), width),
-        Layer(Tissue.DURA, np.maximum(np.abs(x) - 0.6, np.maximum(-corpus, cerebrum)), 1.2),  # falx
+        Layer(Tissue.WHITE, np.maximum(cerebrum + ribbon, ribbon - fluid)),
+        Layer(Tissue.CSF, np.maximum(fluid, cerebrum), width),
+        Layer(Tissue.DURA, np.maximum(np.abs(x) - 0.5, np.maximum(-core, cerebrum)), 1.0),  # falx
     ]
 
 
@@ -159,39 +183,47 @@ def ventricles(points: Points, rng: np.random.Generator) -> Distance:
     """The lateral ventricles of one side: a chain of tubes."""
     size = np.exp(rng.normal(0, 0.3))
     chain = [(np.array(p) + rng.normal(0, 1.5, 3), r * size) for p, r in [*LATERAL_VENTRICLE, OCCIPITAL_HORN]]
-    links = [*zip(chain[:-2], chain[1:-1], strict=True), (chain[3], chain[-1])]
-    distance = None
-    for (start, r0), (end, r1) in links:
-        tube = capsule(points, start, end, (r0, r1))
-        distance = tube if distance is None else smooth_union(distance, tube, 3)
-    return distance
+    tubes = [*pairwise(chain[:-1]), (chain[3], chain[-1])]  # the occipital horn leaves from the atrium
+    distances = [capsule(points, start, end, (r0, r1)) for (start, r0), (end, r1) in tubes]
+    return reduce(partial(smooth_union, radius=3), distances)
+
+
+def cerebellum_layers(points: Points, tent: Distance, brain: Distance, rng: np.random.Generator) -> list[Layer]:
+    """The cerebellum under its tent, its fine folds and its white core."""
+    x, y, z = points
+    surface = np.maximum(np.maximum(tent + 1.5, brain), y + 36 + 0.3 * np.abs(x))
+    notch = ellipsoid(points, _array(0, -90, -62), _array(6, 22, 26))  # between the hemispheres, below and behind
+    surface = np.maximum(surface, -notch)
+    folia = np.maximum(clefts(points, _array(0, -45, -36), (6, 11), rng) - 0.4, -11 - surface)
+    mirrored = np.stack([np.abs(x), y, z])
+    return [
+        Layer(Tissue.GREY, surface),
+        Layer(Tissue.WHITE, ellipsoid(mirrored, _array(20, -60, -38), _array(25, 14, 9))),
+        Layer(Tissue.CSF, np.maximum(folia, surface), 0.8),
+    ]
 
 
 def brain_layers(points: Points, cranium: Distance, rng: np.random.Generator) -> list[Layer]:
     """Cerebrum, ventricles, deep nuclei, cerebellum and brain stem."""
     x, y, z = points
     mirrored = np.stack([np.abs(x), y, z])
-    brain = cranium + rng.uniform(1.5, 4)
-    fossa = ellipsoid(points, _array(0, -58, -38), _array(56, 46, 31))
-    cerebellum = np.maximum(ellipsoid(mirrored, _array(20, -66, -38), _array(32, 29, 23)), brain)
-    folia = np.abs(np.sin(cerebellum * 0.9 + smooth_field(points, (15, 40), rng)[0])) * 1.5 - 0.4
-    arc = np.abs(ellipsoid(points * _array(0, 1, 1)[:, None, None], _array(0, -8, 2), _array(1e3, 36, 23))) - 3.5
+    brain = cranium + rng.uniform(1, 3)
+    tent = ellipsoid(points, _array(0, -62, -44), _array(66, 44, 36))
+    arc = np.abs(ellipsoid(np.stack([0 * x, y, z]), _array(0, -8, 2), _array(1, 36, 23))) - 3.5
     stem = smooth_union(
-        capsule(points, _array(0, -16, -2), _array(0, -40, -62), (12, 7)),
-        ellipsoid(points, _array(0, -24, -32), _array(17, 13, 14)),
+        capsule(points, _array(0, -16, -2), _array(0, -40, -62), (14, 7)),
+        ellipsoid(points, _array(0, -24, -32), _array(19, 14, 15)),
         6,
     )
     return [
-        *cortex(points, np.maximum(brain, 1 - fossa), rng),
+        *cortex(points, np.maximum(brain, -tent), rng),
         Layer(Tissue.WHITE, np.maximum(arc, np.maximum(np.abs(x) - 16, -4 - z))),  # corpus callosum
         Layer(Tissue.VENTRICLE, ventricles(mirrored, rng)),
         *_jittered(DEEP_ORGANS, mirrored, rng),
-        Layer(Tissue.GREY, cerebellum),
-        Layer(Tissue.WHITE, ellipsoid(mirrored, _array(18, -62, -38), _array(22, 15, 10))),
-        Layer(Tissue.CSF, np.maximum(folia, np.maximum(cerebellum, -14 - cerebellum)), 0.8),
+        *cerebellum_layers(points, tent, brain, rng),
         Layer(Tissue.WHITE, stem),
         Layer(Tissue.VENTRICLE, ellipsoid(points, _array(0, -47, -34), _array(7, 5, 9))),
         Layer(Tissue.PITUITARY, ellipsoid(points, _array(0, 3, -33), _array(7, 5, 4))),
         Layer(Tissue.VESSEL, ellipsoid(mirrored, _array(12, 2, -32), _array(3, 5, 4))),
-        Layer(Tissue.VESSEL, ellipsoid(points, _array(0, -98, 12), _array(5, 10, 6))),
+        Layer(Tissue.VESSEL, np.maximum(np.abs(x) - 3.5, np.abs(cranium + 2) - 3.5) + np.maximum(y + 30, 0)),
     ]

@@ -8,7 +8,8 @@ Distance = Float[np.ndarray, "h w"]
 
 
 def ellipsoid(points: Points, centre: Float[np.ndarray, "3"], radii: Float[np.ndarray, "3"]) -> Distance:
-    """Distance to an ellipsoid along its axes, to first order: f / |grad f| with f = |(p - c) / r| - 1."""
+    """Distance to an ellipsoid, to first order: f / |grad f| with f = |(p - c) / r| - 1."""
+    centre, radii = centre.astype(points.dtype), radii.astype(points.dtype)
     scaled = (points - centre[:, None, None]) / radii[:, None, None]  # (3, h, w)
     norm = np.sqrt(np.einsum("chw,chw->hw", scaled, scaled))  # (h, w)
     scaled /= radii[:, None, None]
@@ -20,7 +21,7 @@ def capsule(
     points: Points, start: Float[np.ndarray, "3"], end: Float[np.ndarray, "3"], radii: tuple[float, float]
 ) -> Distance:
     """Distance to a tube from `start` to `end` whose radius goes linearly from radii[0] to radii[1]."""
-    axis = end - start
+    start, axis = start.astype(points.dtype), (end - start).astype(points.dtype)
     offset = points - start[:, None, None]  # (3, h, w)
     along = np.clip(np.tensordot(axis, offset, 1) / (axis @ axis), 0, 1)  # (h, w), 0 at start, 1 at end
     offset -= axis[:, None, None] * along
@@ -42,4 +43,5 @@ def smooth_field(
     wave_vector = direction * (2 * np.pi / rng.uniform(*wavelengths, (waves, 1)))  # (waves, 3), rad/mm
     phase = rng.uniform(0, 2 * np.pi, (waves, 1, 1))
     amplitude = rng.standard_normal((channels, waves)) * np.sqrt(2 / waves)
-    return np.tensordot(amplitude, np.cos(np.tensordot(wave_vector, points, 1) + phase), 1)
+    angle = np.tensordot(wave_vector.astype(points.dtype), points, 1) + phase.astype(points.dtype)  # (waves, h, w)
+    return np.tensordot(amplitude.astype(points.dtype), np.cos(angle), 1)
