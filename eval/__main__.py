@@ -1,0 +1,33 @@
+"""`python -m eval real=DIR synthetic=DIR out=DIR`: exit code 0, or 2 with one line on stderr for a user's mistake."""
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from eval.config import EvalConfig, config_from_args
+
+
+def main(args: list[str]) -> int:
+    """Check the arguments, which takes no torch, then compare the folders and print the table."""
+    if not args or args[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if args else 2
+    try:
+        config = config_from_args(args)
+        from eval.score import score  # torch takes seconds to import: after the arguments are known to be good
+
+        score(config, show=print)
+        print(f"\nreport: {Path(config.out) / 'report.html'}")
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _usage() -> str:
+    options = [f"  {field.name}={'' if field.default is None else field.default}" for field in fields(EvalConfig)]
+    return "\n".join(["usage: python -m eval real=DIR synthetic=DIR out=DIR [option=value ...]", *options])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

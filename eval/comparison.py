@@ -1,0 +1,122 @@
+"""The two folders made comparable: one size, one scale of values, and both said in words."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.config import EvalConfig
+from eval.floor import floor_size
+from eval.images import ImageFolder, Preparation, open_folder
+from eval.value_range import common_range, natural_range
+
+MIN_REAL, MIN_SYNTHETIC = 6, 3
+THUMBNAIL = 64  # longest side in pixels at which nearest neighbours are sought
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two folders and how its images are prepared."""
+
+    folder: ImageFolder
+    preparation: Preparation
+
+    def __len__(self) -> int:
+        return len(self.folder)
+
+    def load(self, indices: np.ndarray) -> np.ndarray:
+        """Images (b, 3, h, w) in [0, 1]."""
+        return self.preparation.load_batch([self.folder.paths[i] for i in indices])
+
+    def thumbnails(self) -> np.ndarray:
+        """Grey images of at most 64 pixels a side, as rows (n, p)."""
+        h, w = self.preparation.size
+        scale = min(1.0, THUMBNAIL / max(h, w))
+        size = (max(1, round(h * scale)), max(1, round(w * scale)))
+        small = Preparation(self.preparation.low, self.preparation.high, size, self.preparation.fit)
+        return np.stack([small.load(path).mean(axis=0).ravel() for path in self.folder.paths])  # (n, p)
+
+    @property
+    def range(self) -> str:
+        """The pixel values that become 0 and 1."""
+        return f"{self.preparation.low:g}..{self.preparation.high:g}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both sides and the options they were opened with."""
+
+    config: EvalConfig
+    real: Side
+    synthetic: Side
+
+    @property
+    def resize(self) -> str:
+        """What was done to images of another size."""
+        size = self.real.preparation.size
+        changed = [
+            f"{name} {_sizes(side.folder)}"
+            for name, side in (("real", self.real), ("synthetic", self.synthetic))
+            if set(side.folder.sizes) != {size}
+        ]
+        how = f"{' and '.join(changed)} to {_size(size)} (fit={self.config.fit}, bicubic, antialiased)"
+        return how if changed else f"none, all {_size(size)}"
+
+    @property
+    def range(self) -> str:
+        """The scale of values on both sides."""
+        if self.real.range == self.synthetic.range:
+            return self.real.range
+        return f"real {self.real.range}, synthetic {self.synthetic.range}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the figures has to know beyond them."""
+        notes = []
+        n_real, n = len(self.real), floor_size(len(self.real), len(self.synthetic))
+        if n < len(self.synthetic):
+            notes.append(
+                f"The floor stands at n = {n}, not {len(self.synthetic)}: {n_real} real images give no two larger "
+                f"disjoint sets. With {2 * len(self.synthetic)} real images it would stand at {len(self.synthetic)}."
+            )
+        if self.real.range != self.synthetic.range:
+            notes.append(f"The folders are stored on different scales: {self.range} become 0..1 each.")
+        return notes
+
+
+def open_comparison(config: EvalConfig) -> Comparison:
+    """Look at every file of both folders and settle size and range.
+
+    Raises ValueError, one line, for bad files, too few images, or sizes and ranges that have to be chosen by the user.
+    """
+    synthetic = open_folder(Path(config.synthetic), num=config.num, seed=config.seed)
+    real = open_folder(Path(config.real), num=config.num, seed=config.seed)
+    for key, folder, least in (("real", real, MIN_REAL), ("synthetic", synthetic, MIN_SYNTHETIC)):
+        if len(folder) < least:
+            raise ValueError(f"{key}={folder.root}: {len(folder)} images, a comparison needs {least} or more")
+    size = tuple(config.size) if config.size else _only_size(synthetic)
+    real_range = config.real_range or natural_range(real)
+    if config.synthetic_range or config.real_range:
+        synthetic_range = config.synthetic_range or real_range
+    else:
+        synthetic_range = common_range(real, synthetic)
+    return Comparison(
+        config,
+        Side(real, Preparation(*real_range, size, config.fit)),
+        Side(synthetic, Preparation(*synthetic_range, size, config.fit)),
+    )
+
+
+def _only_size(folder: ImageFolder) -> tuple[int, int]:
+    if len(folder.sizes) > 1:
+        raise ValueError(f"synthetic={folder.root}: images of {_sizes(folder)}: give size=[height,width] to compare at")
+    return next(iter(folder.sizes))
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _sizes(folder: ImageFolder) -> str:
+    (first, _), *others = folder.sizes.most_common()
+    return _size(first) if not others else f"{_size(first)} and {len(others)} other sizes"

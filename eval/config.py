@@ -1,0 +1,142 @@
+"""What `python -m eval` may be told, and the checks that need no torch, so that a mistake is answered at once."""
+
+import difflib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+FEATURES = ("random", "inception")
+FITS = ("resize", "crop", "pad")
+DEVICES = ("auto", "cpu", "cuda")
+INCEPTION_SHA256 = "6726825d"  # how the SHA-256 of pt_inception-2015-12-05-6726825d.pth begins
+
+
+@dataclass
+class EvalConfig:
+    """Two folders of images, where to write, and how to compare."""
+
+    real: str = MISSING
+    """Folder of real images; class subfolders are read too."""
+    synthetic: str = MISSING
+    """Folder of synthetic images; with a manifest.jsonl in it, the files named there."""
+    out: str = MISSING
+    """Folder for metrics.json, report.html and nearest.png."""
+    features: str = "random"
+    """random: a fixed-seed network (`frechet_random`, `kid_random`); inception: `fid` and `kid`."""
+    inception_weights: str | None = None
+    """Path of the weights file; null downloads it once."""
+    inception_sha256: str = INCEPTION_SHA256
+    """What the SHA-256 of the weights file must begin with; any: not checked."""
+    size: Any = None
+    """int or [h, w] at which both folders are compared; null: the size of the synthetic images."""
+    fit: str = "resize"
+    """How an image of another size gets there: resize (aspect lost), crop (centre), pad (with the lowest value)."""
+    real_range: Any = None
+    """[low, high] of the real pixel values; null: 0..255, the bit depth in use, or min..max of float images."""
+    synthetic_range: Any = None
+    """[low, high] of the synthetic pixel values; null: as the real ones."""
+    num: int | None = None
+    """Use at most so many images of each folder, drawn with `seed`."""
+    floor_repeats: int = 10
+    """Random splits of the real images behind every floor."""
+    seed: int = 0
+    batch_size: int = 32
+    device: str = "auto"
+    cache_dir: str = "~/.cache/speckle/eval"
+    """Features are kept here by content hash, so that a folder is never read through a network twice."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming field, value and what is allowed."""
+        _one_of("features", self.features, FEATURES)
+        _one_of("fit", self.fit, FITS)
+        _one_of("device", self.device, DEVICES)
+        _at_least("num", self.num, 4)
+        _at_least("floor_repeats", self.floor_repeats, 1)
+        _at_least("seed", self.seed, 0)
+        _at_least("batch_size", self.batch_size, 1)
+        self.size = _pair_of_ints("size", self.size)
+        self.real_range = _range("real_range", self.real_range)
+        self.synthetic_range = _range("synthetic_range", self.synthetic_range)
+        changed = self.inception_weights is not None or self.inception_sha256 != INCEPTION_SHA256
+        if self.features != "inception" and changed:
+            raise ValueError(
+                "inception_weights and inception_sha256 have no effect with features=random: add features=inception"
+            )
+
+
+def _one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{field}={value}: must be one of {', '.join(allowed)}")
+
+
+def _at_least(field: str, value: int | None, low: int) -> None:
+    if value is not None and value < low:
+        raise ValueError(f"{field}={value}: must be {low} or more")
+
+
+def _pair_of_ints(field: str, value: Any) -> list[int] | None:
+    if value is None:
+        return None
+    pair = [value, value] if isinstance(value, int) else value
+    whole = isinstance(pair, list | tuple) and len(pair) == 2 and all(type(v) is int and v >= 8 for v in pair)
+    if not whole:
+        raise ValueError(f"{field}={value}: must be a number of pixels or [height, width], each 8 or more")
+    return list(pair)
+
+
+def _range(field: str, value: Any) -> list[float] | None:
+    if value is None:
+        return None
+    numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) for v in value)
+    if not numbers or value[0] >= value[1]:
+        raise ValueError(f"{field}={value}: must be [low, high] with low < high")
+    return [float(v) for v in value]
+
+
+def config_from_args(args: list[str]) -> EvalConfig:
+    """`key=value` arguments as a checked EvalConfig.
+
+    Raises ValueError, one line, for an unknown key (naming the nearest), a value of the wrong type, or a folder that is
+    not there.
+    """
+    known = [field.name for field in fields(EvalConfig)]
+    for arg in args:
+        key, equals, value = arg.partition("=")
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+            raise ValueError(f"unknown option {key!r}: {hint}")
+        if not equals or not value:
+            raise ValueError(f"{key}: give a value as {key}=...")
+    missing = [key for key in ("real", "synthetic", "out") if key not in {arg.partition("=")[0] for arg in args}]
+    if missing:
+        raise ValueError(f"{missing[0]}=... is missing; usage: python -m eval real=DIR synthetic=DIR out=DIR")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(EvalConfig), OmegaConf.from_cli(args))
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    assert isinstance(config, EvalConfig)
+    check_folders(config)
+    return config
+
+
+def check_folders(config: EvalConfig) -> None:
+    """Raise ValueError unless both folders exist and writing to `out` cannot change what a later run would score."""
+    out = Path(config.out).resolve()
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out={config.out}: is a file, give a folder")
+    for key, name in (("real", config.real), ("synthetic", config.synthetic)):
+        folder = Path(name)
+        if not folder.is_dir():
+            raise ValueError(f"{key}={name}: {'is a file, give a folder' if folder.exists() else 'no such folder'}")
+        if out.is_relative_to(folder.resolve()) and not (folder / "manifest.jsonl").is_file():
+            raise ValueError(
+                f"out={config.out}: lies in {key}={name}, so its pictures would be scored next time; choose another"
+            )
+    weights = config.inception_weights
+    if weights is not None and not Path(weights).expanduser().is_file():
+        raise ValueError(f"inception_weights={weights}: no such file")

@@ -1,0 +1,89 @@
+"""From a folder of images to a matrix of features: the choice of the extractor, and the loop."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+from tqdm import tqdm
+
+from eval.config import EvalConfig
+from eval.images import Preparation
+from eval.random_conv import RandomConv
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A frozen network from (b, 3, h, w) in [0, 1] to (b, d), and what a report must say of it."""
+
+    name: str
+    network: nn.Module
+    dims: int
+    fingerprint: str  # of the weights and of what is done with them: part of the cache's key
+    description: str
+    frechet: str  # the names its figures may carry: `fid` and `kid` belong to Inception's own weights alone
+    kid: str
+
+
+def build_extractor(config: EvalConfig) -> Extractor:
+    """The extractor that `features` asks for; ValueError if Inception's weights cannot be had."""
+    assert config.features == "random"
+    network = RandomConv()
+    description = f"random_conv: 4 random convolutional stages with a fixed seed, {network.dims} features"
+    return Extractor(
+        "random_conv", network, network.dims, _fingerprint(network), description, "frechet_random", "kid_random"
+    )
+
+
+def _fingerprint(network: nn.Module) -> str:
+    digest = hashlib.sha256(type(network).__name__.encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def choose_device(name: str) -> torch.device:
+    """auto: CUDA where there is one; ValueError for cuda where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda: torch finds no CUDA device here, use device=cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+@torch.inference_mode()
+def extract(
+    extractor: Extractor,
+    paths: Sequence[Path],
+    preparation: Preparation,
+    *,
+    batch_size: int,
+    device: torch.device,
+    label: str = "features",
+) -> Float[np.ndarray, "n d"]:
+    """Features of the images in order, as float32, under a progress bar."""
+    network = extractor.network.to(device, memory_format=torch.channels_last).eval()
+    features = np.empty((len(paths), extractor.dims), dtype=np.float32)
+    done = 0
+    with tqdm(total=len(paths), desc=label, unit="image", leave=False) as bar:
+        for batch in _batches(paths, preparation, batch_size):
+            x = torch.from_numpy(batch).to(device, memory_format=torch.channels_last)  # (b, 3, h, w)
+            features[done : done + len(batch)] = network(x).cpu().numpy()
+            done += len(batch)
+            bar.update(len(batch))
+    return features
+
+
+def _batches(paths: Sequence[Path], preparation: Preparation, size: int) -> Iterator[np.ndarray]:
+    """Loads the next batch while the network is busy with this one."""
+    parts = [paths[i : i + size] for i in range(0, len(paths), size)]
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(preparation.load_batch, parts[0])
+        for following in parts[1:]:
+            batch, pending = pending.result(), pool.submit(preparation.load_batch, following)
+            yield batch
+        yield pending.result()

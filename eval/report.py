@@ -1,0 +1,119 @@
+"""report.html (one file, pictures inside) and the table on the terminal."""
+
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from eval.comparison import Comparison
+from eval.figures import Figure
+from eval.floor import Spread
+from eval.nearest import Nearest
+from eval.pictures import data_uri, grid
+
+TILES, COLUMNS = 36, 6
+
+MEANINGS = {
+    "fid": "Frechet Inception distance: how far apart the two clouds of Inception features lie, in mean and spread. "
+    "0 would be the same cloud; with few images even real against real is far from 0.",
+    "frechet_random": "The same distance in the features of a network with fixed random weights. It sees texture, "
+    "contrast and layout, not meaning; it is not a FID and compares only with itself.",
+    "kid": "Kernel Inception distance: unbiased, so that few images do not inflate it; around 0, also below, is ideal.",
+    "kid_random": "The kernel distance in the features of the random network; around 0, also below, is ideal.",
+    "share_near_real": "Share of images that lie closer to a real image, pixel by pixel, than all but 1 % of the real "
+    "images lie to each other. About 1 % is what new images give; much more hints at copies.",
+}
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; width: 100% } td, th { padding: .3rem .6rem; border-bottom: 1px solid #ccc; text-align: right }
+td:first-child, th:first-child, td:last-child, th:last-child { text-align: left }
+.sides { display: flex; gap: 2rem } .sides figure { margin: 0; flex: 1 } img { width: 100%; image-rendering: pixelated }
+dt { font-weight: 600 } .note { background: #fff4d6; padding: .4rem .8rem }
+"""
+
+
+def report_html(figures: list[Figure], nearest: Nearest, closest: Image.Image, comparison: Comparison) -> str:
+    """The report as one HTML page that needs no other file."""
+    meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(MEANINGS[f.name])}</dd>" for f in figures)
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in comparison.notes)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Real and synthetic images</title><style>{STYLE}</style></head><body>
+<h1>Real and synthetic images</h1>
+<div class="sides">{_side("real", comparison)}{_side("synthetic", comparison)}</div>
+<h2>Figures</h2>
+{_table(figures)}
+{notes}
+<p>A figure means something only beside its floor: the same figure between two disjoint halves of the real images, n
+images each, as many as on the synthetic side. [low, high] are the 5th and 95th percentile over
+{figures[0].comparison.repeats} random draws. At the floor, these images cannot be told from real ones by this figure
+and this number of images.</p>
+<dl>{meanings}</dl>
+<h2>Nearest real images</h2>
+<p>The closest pairs, synthetic left and real right, with their distance (root mean square of pixel differences, 0..1).
+1 % of the real images have another real image within {nearest.threshold:.4f};
+{int((nearest.distance == 0).sum())} synthetic images are exact copies.</p>
+<img src="{data_uri(closest)}" alt="closest pairs">
+<h2>How it was measured</h2>
+<p>Extractor: {escape(figures[0].extractor)}. Resize: {escape(comparison.resize)}.
+Pixel values that become 0..1: {escape(comparison.range)}. Seed {comparison.config.seed}.</p>
+</body></html>
+"""
+
+
+def terminal_table(figures: list[Figure], comparison: Comparison) -> str:
+    """The same for the terminal."""
+    config = comparison.config
+    rows = [("figure", "all images", "n", "synthetic", "real (floor)", "verdict")]
+    for figure in figures:
+        error = "" if figure.standard_error is None else f" ± {_number(figure.standard_error)}"
+        floor = figure.comparison
+        rows.append(
+            (
+                figure.name,
+                _number(figure.value) + error,
+                str(floor.n),
+                _spread(floor.matched),
+                _spread(floor.floor),
+                figure.verdict,
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    head = [
+        f"real       {len(comparison.real):6d} images  {config.real}",
+        f"synthetic  {len(comparison.synthetic):6d} images  {config.synthetic}",
+        f"features   {figures[0].extractor}",
+        f"resize     {comparison.resize}",
+        f"range      {comparison.range}",
+        "",
+    ]
+    return "\n".join([*head, *table, *[f"note: {note}" for note in comparison.notes]])
+
+
+def _table(figures: list[Figure]) -> str:
+    head = "<tr><th>figure</th><th>all images</th><th>n</th><th>synthetic at n</th><th>floor at n</th><th>verdict</th></tr>"
+    rows = []
+    for figure in figures:
+        error = "" if figure.standard_error is None else f" ± {_number(figure.standard_error)}"
+        value = f"{_number(figure.value)}{error}<br><small>{figure.n_real} real, {figure.n_synthetic} synthetic</small>"
+        floor = figure.comparison
+        cells = [figure.name, value, str(floor.n), _spread(floor.matched), _spread(floor.floor), figure.verdict]
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _side(name: str, comparison: Comparison) -> str:
+    side = comparison.real if name == "real" else comparison.synthetic
+    count = min(TILES, len(side))
+    chosen = np.sort(np.random.default_rng(comparison.config.seed).choice(len(side), count, replace=False))
+    caption = f"{name}: {count} of {len(side)}, drawn at random"
+    return f'<figure><img src="{data_uri(grid(side.load(chosen), COLUMNS))}" alt="{name}"><figcaption>{caption}</figcaption></figure>'
+
+
+def _spread(spread: Spread) -> str:
+    return f"{_number(spread.mean)} [{_number(spread.low)}, {_number(spread.high)}]"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
