@@ -41,7 +41,8 @@ class Posterior(NamedTuple):
     upper_variance: Scale
 
 
-class PosteriorCoefficients(NamedTuple, Generic[Number]):
+@dataclass(frozen=True)
+class PosteriorCoefficients(Generic[Number]):
     """q(x_s | x_t, x_0) has the mean c.x_0 * x_0 + c.x_t * x_t."""
 
     x_0: Number
