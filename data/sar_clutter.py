@@ -1,9 +1,8 @@
-"""K-distributed clutter: a gamma texture times gamma (multi-look) speckle, both correlated.
+"""Correlated gamma fields, the two factors of K-distributed sea clutter, and the spectra that correlate them.
 
-Intensity = texture * speckle with texture ~ Gamma(nu, mean 1) and speckle ~ Gamma(L, mean 1) is K-distributed (Ward 1981;
-Oliver & Quegan 2004, section 5.4): E[I^n] = Gamma(nu + n) Gamma(L + n) / (Gamma(nu) Gamma(L) (nu L)^n), so the second moment
-is (1 + 1/nu) (1 + 1/L). Correlated gamma fields are memoryless nonlinear transforms of Gaussian fields (Tough & Ward 1999,
-J. Phys. D 32, 3075): the marginal is exact whatever the spectrum.
+Intensity = texture * speckle with texture ~ Gamma(nu) and speckle ~ Gamma(L), both of mean 1, is K-distributed with
+E[I^n] = Gamma(nu + n) Gamma(L + n) / (Gamma(nu) Gamma(L) (nu L)^n), so E[I^2] = (1 + 1 / nu) (1 + 1 / L)
+(Oliver & Quegan, Understanding SAR Images, 2004, section 5.4; L is the number of looks).
 """
 
 from functools import lru_cache
@@ -13,14 +12,14 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import gammaincinv, ndtr
 
-# Nodes of the quantile table in gamma_field: linear interpolation between them moves no moment below the fifth by 0.1 %.
-_Z = np.linspace(-5.5, 5.5, 265)
-_P = ndtr(_Z)
+# Quantiles of the gamma law are tabulated at these normal scores and interpolated.
+_SCORES = np.linspace(-5.5, 5.5, 265)
+_PROBABILITIES = ndtr(_SCORES)
 
 
 @lru_cache(maxsize=8)
-def frequencies(shape: tuple[int, int]) -> tuple[ndarray, ndarray]:
-    """Frequencies in cycles per pixel of `np.fft.rfft2` on an image of this shape: fy (h, 1) and fx (1, w // 2 + 1)."""
+def frequencies(shape: tuple[int, int]) -> tuple[Float[ndarray, "h 1"], Float[ndarray, "1 f"]]:
+    """Frequencies fy (h, 1) and fx (1, w // 2 + 1) in cycles per pixel of `np.fft.rfft2` on an image (h, w)."""
     height, width = shape
     return np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
 
@@ -28,56 +27,56 @@ def frequencies(shape: tuple[int, int]) -> tuple[ndarray, ndarray]:
 def gaussian_field(
     rng: np.random.Generator, shape: tuple[int, int], power: Float[ndarray, "h f"]
 ) -> Float[ndarray, "h w"]:
-    """Stationary Gaussian field, mean 0 and variance 1, whose spectrum is proportional to `power` on `frequencies(shape)`."""
-    # Each column of the half plane stands for two of the full one, but for fx = 0 and, in an even width, the last.
-    columns = np.full(power.shape[1], 2.0)
-    columns[0] = 1.0
-    if shape[1] % 2 == 0:
-        columns[-1] = 1.0
-    variance = (power @ columns).sum() / (shape[0] * shape[1])
+    """Stationary, periodic Gaussian field of mean 0 and variance 1 whose spectrum is proportional to `power`."""
+    height, width = shape
     white = np.fft.rfft2(rng.standard_normal(shape))
+    # A column of the half plane stands for two of the full one, but for fx = 0 and, in an even width, fx = 1/2.
+    single = power[:, 0].sum() + (power[:, -1].sum() if width % 2 == 0 else 0.0)
+    variance = (2 * power.sum() - single) / (height * width)
     return np.fft.irfft2(white * np.sqrt(power / variance), s=shape)
 
 
 def gamma_field(order: float, gaussian: Float[ndarray, "h w"]) -> Float[ndarray, "h w"]:
-    """Gamma field of this order (shape parameter) and mean 1: F_gamma^-1(Phi(gaussian)), Tough & Ward 1999, eq. 1."""
-    return np.interp(gaussian, _Z, gammaincinv(order, _P) / order)
+    """Gamma field of shape parameter `order` and mean 1, the memoryless transform F^-1(Phi(gaussian)).
+
+    Its marginal is exact whatever the spectrum of the Gaussian field (Tough & Ward, J. Phys. D 32, 3075, 1999).
+    """
+    return np.interp(gaussian, _SCORES, gammaincinv(order, _PROBABILITIES) / order)
 
 
 def low_pass(shape: tuple[int, int], length: float) -> Float[ndarray, "h f"]:
-    """Power spectrum of white noise blurred by a Gaussian with standard deviation `length` in pixels (0: white)."""
+    """Power spectrum of white noise blurred by a Gaussian of standard deviation `length` pixels (0 leaves it white)."""
     fy, fx = frequencies(shape)
-    return np.exp(-((2 * np.pi * length) ** 2) * (fx**2 + fy**2))
+    c = (2 * np.pi * length) ** 2
+    return np.exp(-c * fy**2) * np.exp(-c * fx**2)
 
 
-def band(
-    shape: tuple[int, int], wavelength: float, direction: float, spread: tuple[float, float]
+def wave_train(
+    shape: tuple[int, int], *, wavelength: float, direction: float, along: float, across: float
 ) -> Float[ndarray, "h f"]:
-    """Power spectrum of a wave train of unit peak: the swell, or for an infinite wavelength streaks along `direction`.
+    """Power spectrum of waves that travel in `direction`, an angle from the x axis (range) towards y (azimuth).
 
-    Args:
-        shape: (height, width) of the image.
-        wavelength: in pixels.
-        direction: in which the wave travels, radians from the x axis (range) towards y (azimuth).
-        spread: correlation lengths in pixels along and across `direction`.
+    `wavelength` is in pixels (infinite: streaks along `direction`), `along` and `across` are correlation lengths.
     """
     fy, fx = frequencies(shape)
-    along = fx * np.cos(direction) + fy * np.sin(direction)
-    across = fy * np.cos(direction) - fx * np.sin(direction)
-    tail = np.exp(-((2 * np.pi * spread[1] * across) ** 2))
-    # The two signs of the wave vector: the half plane of rfft2 holds part of each.
-    return tail * sum(np.exp(-((2 * np.pi * spread[0] * (along - k)) ** 2)) for k in (1 / wavelength, -1 / wavelength))
+    f_along = fx * np.cos(direction) + fy * np.sin(direction)
+    f_across = fy * np.cos(direction) - fx * np.sin(direction)
+    # Both signs of the wave vector, as each has a part in the half plane.
+    radial = [np.exp(-((2 * np.pi * along * (f_along - k)) ** 2)) for k in (1 / wavelength, -1 / wavelength)]
+    return (radial[0] + radial[1]) * np.exp(-((2 * np.pi * across * f_across) ** 2))
 
 
-def sea_power(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> Float[ndarray, "h f"]:
-    """Random spectrum of the sea's texture: patches of wind, mostly a swell, sometimes streaks; lengths times `scale`."""
-    power = low_pass(shape, scale * rng.uniform(1.0, 6.0))
-    power /= power.sum()
-    if rng.random() < 0.6:
-        wavelength, direction = scale * rng.uniform(4.0, 12.0), rng.uniform(0, np.pi)
-        swell = band(shape, wavelength, direction, (wavelength, 0.7 * wavelength))
-        power += rng.uniform(0.3, 3.0) * swell / swell.sum()
+def sea_spectrum(rng: np.random.Generator, shape: tuple[int, int], scale: float) -> Float[ndarray, "h f"]:
+    """Random spectrum of the sea's texture: gusts, often swell, sometimes wind streaks. Lengths grow with `scale`."""
+    gusts = low_pass(shape, scale * rng.uniform(1.0, 6.0))
+    power = gusts / gusts.sum()
+    if rng.random() < 0.5:
+        length = scale * rng.uniform(6.0, 14.0)
+        direction = rng.uniform(0, np.pi)
+        swell = wave_train(shape, wavelength=length, direction=direction, along=length, across=0.6 * length)
+        power += rng.uniform(0.5, 3.0) * swell / swell.sum()
     if rng.random() < 0.3:
-        streaks = band(shape, np.inf, rng.uniform(0, np.pi), (1.5 * scale, 20 * scale))
-        power += rng.uniform(0.3, 2.0) * streaks / streaks.sum()
+        direction = rng.uniform(0, np.pi)
+        streaks = wave_train(shape, wavelength=np.inf, direction=direction, along=15 * scale, across=1.5 * scale)
+        power += rng.uniform(0.5, 2.0) * streaks / streaks.sum()
     return power
