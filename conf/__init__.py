@@ -1,0 +1,1 @@
+"""Typed configs and how they are composed from the command line."""

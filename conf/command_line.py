@@ -1,0 +1,166 @@
+"""The door: a command line becomes typed configs, and a mistake in it becomes one line and exit code 2."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+CONFIG_DIR = str(Path(__file__).parent.resolve())
+
+
+def run_command(task: Callable[[Any, list[str]], int], *, config_name: str, argv: list[str]) -> int:
+    """Compose the config that `argv` asks for and run `task(config, keys given)`; return the exit code.
+
+    With `-m` Hydra runs the task once for each combination; the worst exit code counts. A user's mistake, here or in
+    the task (ValueError), is one line on stderr and exit code 2.
+    """
+    overrides = [argument for argument in argv if not argument.startswith("-")]
+    asks_hydra = any(argument.startswith("-") and argument not in ("-m", "--multirun") for argument in argv)
+    codes: list[int] = []
+
+    @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)
+    def entry(config: DictConfig) -> None:
+        codes.append(guarded(lambda: task(to_dataclass(config), given_keys(HydraConfig.get().overrides.task))))
+
+    code = 0 if asks_hydra else guarded(lambda: check_overrides(overrides, config_name))
+    if code == 0:
+        sys.argv = [sys.argv[0], *argv]
+        entry()
+    return max([code, *codes])
+
+
+def guarded(work: Callable[[], int | None]) -> int:
+    """Run `work`; its exit code, or that of the error it ended with, told in one line on stderr."""
+    try:
+        return work() or 0
+    except (ValueError, OSError, OmegaConfBaseException) as error:
+        print(f"error: {first_line(error)}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        code = getattr(error, "exit_code", None)
+        if code is None:
+            raise
+        print(first_line(error), file=sys.stderr)
+        return code
+
+
+def first_line(error: BaseException) -> str:
+    """An error's text on one line."""
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+
+
+def to_dataclass(config: DictConfig) -> Any:
+    """The typed config; ValueError for a key no dataclass knows (`+key=` forces one past Hydra) or a missing value."""
+    for key in unknown_keys(config):
+        raise ValueError(f"there is no option {key}{suggestion(key, all_keys(config))}")
+    try:
+        return OmegaConf.to_object(config)
+    except MissingMandatoryValue as error:
+        raise ValueError(f"{error.full_key}= is needed: name it on the command line") from error
+
+
+def check_overrides(overrides: list[str], config_name: str) -> None:
+    """Compose once without running anything, so that every mistake has our wording; ValueError tells it."""
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+            known = hydra.compose(config_name)
+            given = [first_choice(override) for override in parse(overrides)]
+            check_keys(given, known)
+            to_dataclass(hydra.compose(config_name, overrides=given))
+    except MissingConfigException as error:
+        group, _, wrong = (error.missing_cfg_file or "").rpartition("/")
+        options = list(error.options or [])
+        raise ValueError(
+            f"{group}={wrong} is not one of {', '.join(options)}{suggestion(wrong, options)}"
+            if options
+            else first_line(error)
+        ) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        detail = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+        raise ValueError(f"{culprit(given if 'given' in locals() else overrides, detail)}{first_line(detail)}") from error
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """Hydra's own reading of `key=value`; ValueError naming the argument that it cannot read."""
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except HydraException as error:
+            raise ValueError(f"{text!r} cannot be read as key=value (quote a value with commas or brackets)") from error
+    return parsed
+
+
+def first_choice(override: Override) -> str:
+    """The override, a sweep `a,b,c` (for -m) reduced to its first value."""
+    text = override.input_line or ""
+    if not override.is_sweep_override():
+        return text
+    value = next(iter(override.sweep_string_iterator()))
+    return f"{text.split('=', 1)[0]}={value}"
+
+
+def check_keys(overrides: list[str], known: DictConfig) -> None:
+    """ValueError for a top-level key or section that does not exist, naming the nearest one that does."""
+    sections = {str(key) for key in known} | {"hydra", "experiment", "debug"}
+    for text in overrides:
+        key = text.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
+        if key.split(".")[0] not in sections:
+            raise ValueError(f"there is no option {key}{suggestion(key, [*all_keys(known), 'experiment', 'debug'])}")
+
+
+def culprit(overrides: list[str], error: BaseException) -> str:
+    """`key=value: ` of the override that an OmegaConf error is about, as far as it says."""
+    key = getattr(error, "full_key", None) or ""
+    matching = [text for text in overrides if text.lstrip("+").split("=", 1)[0] == key]
+    return f"{matching[0]}: " if matching else ""
+
+
+def suggestion(wrong: str, known: list[str]) -> str:
+    """`; did you mean x?`, by the whole dotted key or by its last part."""
+    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    if not near:
+        by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
+        near = [by_last_part[part] for part in difflib.get_close_matches(wrong.rpartition(".")[2], by_last_part, n=1)]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def all_keys(config: Any, prefix: str = "") -> list[str]:
+    """Every dotted key of a config, sections included."""
+    keys = []
+    for name in config if isinstance(config, DictConfig) else ():
+        keys.append(f"{prefix}{name}")
+        if not OmegaConf.is_missing(config, name):
+            keys += all_keys(config[name], f"{prefix}{name}.")
+    return keys
+
+
+def unknown_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Dotted keys that the dataclass of their section does not have."""
+    schema = OmegaConf.get_type(config)
+    allowed = {entry.name for entry in fields(schema)} if schema is not None and is_dataclass(schema) else None
+    for name in config:
+        if allowed is None or name not in allowed:
+            yield f"{prefix}{name}"
+        elif not OmegaConf.is_missing(config, str(name)) and isinstance(config[name], DictConfig):
+            yield from unknown_keys(config[name], f"{prefix}{name}.")
+
+
+def given_keys(overrides: list[str]) -> list[str]:
+    """The dotted keys that the command line names."""
+    return [text.split("=", 1)[0].lstrip("+") for text in overrides]

@@ -1,0 +1,209 @@
+"""The root configs of train.py and sample.py, and the names their groups know.
+
+A dataclass stands beside the class it configures; this file only puts them together. Below `main` nobody sees anything
+but these dataclasses.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from data import DATASETS, data_config_from_dict
+from diffusion.gaussian import DiffusionConfig
+from diffusion.samplers import SAMPLERS, sampler_config_from_dict
+from diffusion.schedules import PARAMETERS, ScheduleConfig
+from models import MODELS, model_config_from_dict
+from training.optimizer import OptimConfig
+from training.tracking import WandbConfig
+
+
+@dataclass
+class LoopConfig:
+    """The training loop. Intervals are in steps (optimizer updates); 0 switches the thing off.
+
+    batch_size: images per step, however many parts (`accumulate`) it is computed in.
+    stop_at: end after this step as an interruption would; the learning rate's course still belongs to `steps`.
+    ema_width: width of the weight average as a share of the run so far; ema_max_decay: its bound in long runs.
+    keep_last: how many numbered checkpoints stay beside last.pt and best.pt.
+    first_images: train on so many images only (debug=overfit). max_bad_steps: how many steps in a row may be skipped for a loss or gradient that is not finite.
+    precision: auto (bf16 where the machine is fast at it) | bf16 | fp32.
+    """
+
+    steps: int = 3000
+    batch_size: int = 16
+    accumulate: int = 1
+    stop_at: int | None = None
+    log_every: int = 20
+    validate_every: int = 250
+    validation_images: int = 128
+    sample_every: int = 1000
+    grid_images: int = 16
+    save_every: int = 500
+    keep_last: int = 1
+    first_images: int | None = None
+    max_bad_steps: int = 10
+    ema_width: float = 0.1
+    ema_max_decay: float = 0.9999
+    precision: str = "auto"
+    device: str = "auto"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range with a ValueError that names the field."""
+        for name in ("steps", "batch_size", "accumulate", "log_every", "max_bad_steps", "grid_images"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name}={getattr(self, name)} must be at least 1")
+        for name in ("validate_every", "validation_images", "sample_every", "save_every", "keep_last"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"train.{name}={getattr(self, name)} must not be negative (0 switches it off)")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"train.accumulate={self.accumulate} must divide train.batch_size={self.batch_size}")
+        for name in ("stop_at", "first_images"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"train.{name}={value} must be at least 1 or null")
+        if not 0 < self.ema_width <= 0.28:
+            raise ValueError(f"train.ema_width={self.ema_width} must lie in (0, 0.28]")
+        if not 0 <= self.ema_max_decay < 1:
+            raise ValueError(f"train.ema_max_decay={self.ema_max_decay} must lie in [0, 1)")
+        if self.precision not in ("auto", "bf16", "fp32"):
+            raise ValueError(f"train.precision={self.precision} is not one of auto, bf16, fp32")
+
+
+@dataclass
+class TrainConfig:
+    """Everything a training run depends on.
+
+    run_dir: the run's folder; by default runs/<name>/<time>. resume: a run folder to carry on. init_from: a checkpoint
+    whose averaged weights a new run starts from. cache_dir: where decoded images lie memory-mapped.
+    """
+
+    data: Any = MISSING
+    model: Any = MISSING
+    schedule: Any = MISSING
+    sampler: Any = MISSING
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: LoopConfig = field(default_factory=LoopConfig)
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+    name: str = "train"
+    seed: int = 0
+    run_dir: str | None = None
+    resume: str | None = None
+    init_from: str | None = None
+    cache_dir: str = "~/.cache/speckle"
+
+    def __post_init__(self) -> None:
+        """Refuse combinations that cannot work with a ValueError."""
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed} must not be negative")
+        if not self.name or "/" in self.name:
+            raise ValueError(f"name={self.name!r} must be a plain folder name")
+        if isinstance(self.schedule, ScheduleConfig) and self.schedule.zero_terminal_snr:
+            if self.diffusion.prediction_type == "eps":
+                raise ValueError(
+                    "schedule.zero_terminal_snr=true needs diffusion.prediction_type=v or x_0: at alpha = 0 eps says "
+                    "nothing about the image"
+                )
+        if getattr(self.sampler, "variance", None) == "learned" and not self.diffusion.learned_variance:
+            raise ValueError("sampler.variance=learned needs diffusion.learned_variance=true")
+
+
+@dataclass
+class SampleConfig:
+    """What to draw from a checkpoint.
+
+    ckpt: a run folder or a checkpoint file. out: the folder to write into; by default <run folder>/generated.
+    class_label: draw this class only (its name); by default the classes take turns. weights: ema | model.
+    trajectory: also write the denoising of the first images as an animated picture.
+    """
+
+    ckpt: str = MISSING
+    sampler: Any = MISSING
+    out: str | None = None
+    num_samples: int = 64
+    batch_size: int = 16
+    seed: int = 0
+    class_label: str | None = None
+    weights: str = "ema"
+    trajectory: bool = False
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range with a ValueError that names the field."""
+        for name in ("num_samples", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed} must not be negative")
+        if self.weights not in ("ema", "model"):
+            raise ValueError(f"weights={self.weights} is not one of ema, model")
+        if self.precision not in ("auto", "bf16", "fp32"):
+            raise ValueError(f"precision={self.precision} is not one of auto, bf16, fp32")
+
+
+def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
+    """Rebuild a TrainConfig from the plain dict of a checkpoint or config.yaml, through the registries alone.
+
+    ValueError when it names something this version does not know.
+    """
+    sections = {
+        "data": data_config_from_dict,
+        "model": model_config_from_dict,
+        "sampler": sampler_config_from_dict,
+        "schedule": lambda section: ScheduleConfig(**section),
+        "diffusion": lambda section: DiffusionConfig(**section),
+        "optim": lambda section: OptimConfig(**section),
+        "train": lambda section: LoopConfig(**section),
+        "wandb": lambda section: WandbConfig(**section),
+    }
+    try:
+        built = {name: sections[name](value) if name in sections else value for name, value in values.items()}
+        return TrainConfig(**built)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"the saved config does not fit this version of speckle: {error}") from error
+
+
+RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
+RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir")
+
+
+def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str]) -> TrainConfig:
+    """The config of a run to carry on: its own, `saved`, with what the command line names beside resume=.
+
+    Only what leaves the run the same run may change; ValueError names the first option that may not.
+    """
+    for key in given:
+        if key not in ("resume", "run_dir") and not any(key == name or key.startswith(f"{name}.") for name in RESUMABLE):
+            raise ValueError(
+                f"{key} cannot change while resuming: a resumed run keeps its own config (a new run may start from its "
+                f"weights with init_from={config.resume})"
+            )
+    resumed = train_config_from_dict(saved)
+    for key in given:
+        target, source = resumed, config
+        *sections, name = key.split(".")
+        for section in sections:
+            target, source = getattr(target, section), getattr(source, section)
+        setattr(target, name, getattr(source, name))
+    return resumed
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """A config as plain nested dicts, for checkpoints and YAML."""
+    return asdict(config)
+
+
+def register_configs() -> None:
+    """Tell Hydra's ConfigStore every group option that is a dataclass; YAML presets hold differences only."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="sample_schema", node=SampleConfig)
+    for group, registry in (("data", DATASETS), ("model", MODELS), ("sampler", SAMPLERS)):
+        for name, (config_class, _) in registry.items():
+            store.store(group=group, name=name, node=config_class)
+    for name in PARAMETERS:
+        store.store(group="schedule", name=name, node=ScheduleConfig(name=name))

@@ -1,0 +1,117 @@
+"""A checkpoint: one plain dict of tensors, numbers, strings, lists and dicts. Loading one never executes code."""
+
+import hashlib
+import os
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from models import build_model, model_config_from_dict
+
+FORMAT_VERSION = 1
+KEYS = ("step", "config", "images", "model", "ema", "optimizer")
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` (see KEYS) to `path` so that a crash at any moment leaves the old file or the new one, whole."""
+    missing = [key for key in KEYS if key not in state]
+    assert not missing, f"checkpoint without {missing}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        torch.save({"format_version": FORMAT_VERSION, **state}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint file that `path` names: the file itself, or a run folder's `checkpoints/last.pt`.
+
+    ValueError when there is none, naming what is there instead.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return path
+    if not path.exists():
+        raise ValueError(f"{path} does not exist: name a run folder or a checkpoint file")
+    for candidate in (path / "checkpoints" / "last.pt", path / "last.pt"):
+        if candidate.is_file():
+            return candidate
+    raise ValueError(f"{path} holds no checkpoints/last.pt: the run saved nothing yet, or this is not a run folder")
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU, tensors and plain values only; ValueError with one line for anything else."""
+    file = find_checkpoint(path)
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{file} is not a speckle checkpoint: it holds more than tensors and plain values, so it was not loaded"
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} cannot be read as a checkpoint: it is damaged or of another kind") from error
+    if not isinstance(state, dict) or "format_version" not in state:
+        raise ValueError(f"{file} is not a speckle checkpoint: it has no format_version")
+    if not isinstance(state["format_version"], int) or state["format_version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"{file} has format_version {state['format_version']}, this speckle reads up to {FORMAT_VERSION}: upgrade it"
+        )
+    missing = [key for key in KEYS if key not in state]
+    if missing:
+        raise ValueError(f"{file} is not a whole checkpoint: it lacks {', '.join(missing)}")
+    return state
+
+
+def rebuild_network(state: dict[str, Any], *, weights: str = "ema") -> nn.Module:
+    """The network of a checkpoint, in eval mode, from its plain config and the `ema` (or raw `model`) weights."""
+    images = state["images"]
+    network = build_model(
+        model_config_from_dict(state["config"]["model"]),
+        in_channels=images["channels"],
+        out_channels=images["channels"] * (2 if state["config"]["diffusion"]["learned_variance"] else 1),
+        num_classes=len(images["classes"]),
+    )
+    network.load_state_dict(state[weights])
+    return network.eval().requires_grad_(False)
+
+
+def load_matching_weights(network: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
+    """Load every tensor of `weights` that has a place of the same shape in `network`.
+
+    Returns a line for each parameter that could not be filled or placed. ValueError when nothing fits at all.
+    """
+    own = network.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if not fitting:
+        raise ValueError("init_from: not one weight of that checkpoint fits this model: choose the same model=...")
+    network.load_state_dict({**own, **fitting})
+    left = [f"{name}: kept its random start, shape {tuple(own[name].shape)}" for name in own if name not in fitting]
+    left += [f"{name}: not used, no place of that name" for name in weights if name not in own]
+    return left
+
+
+def keep_numbered(path: Path, step: int, *, keep_last: int) -> None:
+    """Keep the checkpoint at `path` as step_000000.pt beside it, and the newest `keep_last` of those in all."""
+    numbered = path.with_name(f"step_{step:06d}.pt")
+    if keep_last > 0:
+        numbered.unlink(missing_ok=True)
+        try:
+            os.link(path, numbered)  # costs no disk; `path` itself is replaced, never written into
+        except OSError:
+            shutil.copyfile(path, numbered)
+    others = sorted(path.parent.glob("step_*.pt"))
+    for old in others[: max(0, len(others) - keep_last)]:
+        old.unlink()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

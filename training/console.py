@@ -1,0 +1,14 @@
+"""What a command says while it works."""
+
+import sys
+
+
+def show_progress(what: str, done: int, total: int) -> None:
+    """Tell on one line of the terminal how far something is."""
+    if done == total or (done % 50 == 0 and sys.stderr.isatty()):
+        print(f"\r{what}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def bar_interval() -> float:
+    """Seconds between two redraws of a progress bar: often on a terminal, seldom in a log file."""
+    return 0.5 if sys.stderr.isatty() else 30.0

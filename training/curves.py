@@ -1,0 +1,38 @@
+"""curves.png: every metric of a run in one picture, for those without an account."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PANELS = (
+    ("loss", ("train/loss", "validation/loss"), True),
+    ("MSE by timestep quartile (q0: least noise)", tuple(f"train/mse_q{i}" for i in range(4)), True),
+    ("gradient norm", ("train/grad_norm",), True),
+    ("learning rate", ("train/lr",), False),
+    ("images/s", ("train/images_per_s",), False),
+)
+
+
+def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw the panels that have points in `rows` (lines of metrics.jsonl) into `path`; nothing if there are none."""
+    from matplotlib.figure import Figure  # the object interface: no global state, no display
+
+    panels = [panel for panel in PANELS if any(row.get(name) is not None for row in rows for name in panel[1])]
+    if not panels:
+        return
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    for axes, (title, names, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for name in names:
+            points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+            if points:
+                steps, values = zip(*points, strict=True)
+                marker = "." if len(points) < 3 else ""
+                axes.plot(steps, values, marker=marker, linewidth=1, label=name.split("/")[0 if title == "loss" else 1])
+        if logarithmic and all(value > 0 for line in axes.lines for value in line.get_ydata()):
+            axes.set_yscale("log")
+        axes.set(title=title, xlabel="step")
+        axes.title.set_fontsize(9)
+        axes.grid(alpha=0.3)
+        if len(axes.lines) > 1:
+            axes.legend(fontsize=7)
+    figure.savefig(path, dpi=90)

@@ -1,0 +1,86 @@
+"""A run's folder: made, refused, recognised, described."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+
+def create_run_folder(run_dir: str | None, name: str) -> Path:
+    """Make the folder of a new run: `run_dir`, or runs/<name>/<time with microseconds>.
+
+    ValueError when the folder already holds something: a run is never overwritten, nor silently started anew.
+    """
+    path = Path(run_dir).expanduser() if run_dir else Path("runs") / name / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+    if path.is_file():
+        raise ValueError(f"run_dir={path} is a file: name a folder")
+    if path.exists() and any(path.iterdir()):
+        if (path / "checkpoints" / "last.pt").is_file():
+            raise ValueError(f"run_dir={path} holds a run already: carry it on with resume={path}, or name another folder")
+        raise ValueError(f"run_dir={path} is not empty and has no checkpoint to resume: name another folder or empty it")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"run_dir={path} cannot be made: {error.strerror}") from error
+    return path
+
+
+def find_unfinished_run(config: dict[str, Any], name: str) -> Path | None:
+    """The newest run under runs/<name> with the same config that has a checkpoint but did not finish, if any."""
+    for folder in sorted((Path("runs") / name).glob("*/"), reverse=True):
+        config_file = folder / "config.yaml"
+        if not config_file.is_file() or (folder / "summary.json").exists():
+            continue
+        if (folder / "checkpoints" / "last.pt").is_file() and yaml.safe_load(config_file.read_text()) == config:
+            return folder
+    return None
+
+
+def write_description(path: Path, config: dict[str, Any]) -> None:
+    """Write config.yaml (resolved, plain values) and env.json (versions, device, git commit) into the run folder."""
+    (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    (path / "env.json").write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write a list into the run folder; no file for an empty one."""
+    if lines:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_summary(path: Path, **results: float) -> None:
+    """Write summary.json, whose presence says that the run finished."""
+    (path / "summary.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def environment() -> dict[str, Any]:
+    """What a result depends on beside its config."""
+    packages = ("torch", "numpy", "hydra-core", "wandb")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    return {
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+        "device": device,
+        "cpu_threads": torch.get_num_threads(),
+        "host": platform.platform(),
+        "git": git_state(),
+    }
+
+
+def git_state() -> str | None:
+    """The commit of the code that runs, with "-dirty" when files were changed; None outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=False, env=os.environ
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,35 @@
+"""All randomness as a function of (seed, what it is for, number): nothing to store, so a resumed run is the same run.
+
+The idea of reseeding every step is EDM2's (Karras et al. 2024, training loop).
+"""
+
+import numpy as np
+import torch
+
+STREAMS = ("step", "sample", "validation", "dropout", "initial_weights", "epoch")
+
+
+def derived_seed(seed: int, stream: str, number: int = 0) -> int:
+    """A 63-bit seed for one use of randomness, well mixed (NumPy's SeedSequence), the same on every machine."""
+    words = np.random.SeedSequence([seed, STREAMS.index(stream), number]).generate_state(1, np.uint64)
+    return int(words[0] >> np.uint64(1))
+
+
+def generator(seed: int, stream: str, number: int = 0) -> torch.Generator:
+    """A CPU generator for one use of randomness."""
+    return torch.Generator().manual_seed(derived_seed(seed, stream, number))
+
+
+def batch_indices(seed: int, step: int, *, batch_size: int, num_images: int) -> np.ndarray:
+    """Which images step number `step` (from 0) trains on: (batch_size,) int64.
+
+    The images pass in epochs, each a new permutation; batches run on across the border of two epochs, so every image is
+    seen equally often whatever the batch size. A pure function of (seed, step): the position in the data needs no state.
+    """
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // num_images
+    order = {
+        epoch: np.random.default_rng(derived_seed(seed, "epoch", int(epoch))).permutation(num_images)
+        for epoch in np.unique(epochs)
+    }
+    return np.array([order[epoch][position] for epoch, position in zip(epochs, positions % num_images, strict=True)])
