@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from jaxtyping import Bool, Float, Int
 
 from data.image_set import ImagesConfig, height_width
@@ -16,8 +17,8 @@ CLASSES = ["healthy", "lesion"]
 
 # Directions of an image's columns, rows and of its normal; the middle of the image and the range along the normal (mm).
 PLANES = {
-    "axial": (((1, 0, 0), (0, -1, 0), (0, 0, 1)), (0, -16, 0), (-38, 62)),
-    "coronal": (((1, 0, 0), (0, 0, -1), (0, 1, 0)), (0, 0, -10), (-70, 42)),
+    "axial": (((1, 0, 0), (0, -1, 0), (0, 0, 1)), (0, -16, 0), (-44, 58)),
+    "coronal": (((1, 0, 0), (0, 0, -1), (0, 1, 0)), (0, 0, -10), (-70, 48)),
     "sagittal": (((0, -1, 0), (0, 0, -1), (1, 0, 0)), (0, 2, -10), (-42, 42)),
 }
 
@@ -28,7 +29,7 @@ class MriSimConfig(ImagesConfig):
 
     `planes` are drawn from with equal chance; `t2_fraction` and `flair_fraction` of the slices have that contrast, the
     rest T1, mostly after a contrast agent. `field_of_view` is the mean extent of the shorter side in mm. `snr` is the
-    mean ratio of white matter to the noise of a pixel, `shading` the standard deviation of the coil's log sensitivity.
+    median ratio of white matter to the noise of a pixel, `shading` the standard deviation of the coil's log sensitivity.
     """
 
     name: str = "mri_sim"
@@ -38,7 +39,7 @@ class MriSimConfig(ImagesConfig):
     t2_fraction: float = 0.06
     flair_fraction: float = 0.08
     lesion_fraction: float = 0.5
-    field_of_view: float = 235.0
+    field_of_view: float = 220.0
     snr: float = 50.0
     shading: float = 0.12
 
@@ -103,12 +104,14 @@ def simulate(config: MriSimConfig, index: int) -> Scene:
         layers += lesion
         mask = lesion[0].distance < 0
     signal, tissue = paint(layers, pixel, sequence, rng)
-    texture = 1 + 0.06 * smooth_field(points, (5, 16), rng)[0]
+    signal = gaussian_filter(signal, 0.4, mode="nearest")  # point spread of the window on k-space
+    texture = 1 + 0.04 * smooth_field(points, (8, 60), rng, waves=20)[0]
     # The receiver is tuned to the brightest of the common tissues.
-    brightest = max(tissue_signal(RELAXATION[t], sequence) for t in (Tissue.FAT, Tissue.GREY, Tissue.CSF))
+    brightest = max(tissue_signal(RELAXATION[t], sequence) for t in (Tissue.FAT, Tissue.CSF, Tissue.EDEMA))
     gain = 0.68 / brightest * np.exp(rng.normal(0, 0.2))
-    signal = signal * gain * texture * coil_shading(height, width, config.shading, rng)
-    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], sequence) / (config.snr * np.exp(rng.normal(0, 0.4)))
+    reach = 1 / (1 + np.exp(-(points[2] + rng.uniform(85, 140)) / 14))  # the head coil ends at the neck
+    signal = signal * gain * texture * reach * coil_shading(height, width, config.shading, rng)
+    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], sequence) / (config.snr * np.exp(rng.normal(0, 1.0)))
     return Scene(rician(signal, sigma, rng), label, tissue, mask, [_box(mask)] if label else [])
 
 
@@ -116,7 +119,7 @@ def slice_points(plane: str, height: int, width: int, pixel: float, rng: np.rand
     """Atlas coordinates (mm, float32) of a random slice's pixels: placed, tilted, and bent by the head's own shape."""
     basis, middle, (first, last) = PLANES[plane]
     column, row, normal = np.array(basis, float) @ _rotation(rng.normal(0, 0.07, 3))
-    place = rng.uniform(first, last)
+    place = rng.triangular(first, 0, last)
     if plane == "sagittal":
         place += np.copysign(3.5, place)  # a slice that runs along the midline fissure would show fluid alone
     origin = np.array(middle) + rng.normal(0, 3, 3) * (1 - np.abs(normal)) + normal * place

@@ -77,11 +77,11 @@ DEEP_ORGANS = [
 # From the frontal to the temporal horn: points (mm) and radii of a lateral ventricle.
 LATERAL_VENTRICLE = [
     ((12, 28, 5), 3.5),
-    ((8, 8, 19), 6.0),
+    ((9, 8, 18), 6.0),
     ((13, -24, 22), 5.5),
     ((27, -42, 10), 6.0),
-    ((34, -26, -10), 2.5),
-    ((33, -8, -20), 2.5),
+    ((40, -26, -10), 2.5),
+    ((39, -8, -20), 2.5),
 ]
 OCCIPITAL_HORN = ((26, -64, 6), 2.0)
 
@@ -111,13 +111,14 @@ def cavity(points: Points) -> Distance:
 
 def soft_tissue(points: Points, inside: Distance, rng: np.random.Generator) -> list[Layer]:
     """Muscle, with sheets and pads of fat, small vessels and pockets of air."""
-    sheets, pads, pockets = smooth_field(points, (12, 40), rng, channels=3, waves=16)
-    _, y, z = points
-    middle = np.abs(points[0]) + 0.5 * np.abs(y - 30) + 0.4 * np.abs(z + 55) - 40  # of the face, where the airways are
+    x, y, z = points
+    along = np.stack([x, y, 0.45 * z])  # muscles run up and down
+    sheets, pads, pockets = smooth_field(along, (12, 40), rng, channels=3, waves=20)
+    middle = np.abs(x) + 0.5 * np.abs(y - 30) + 0.4 * np.abs(z + 55) - 40  # of the face, where the airways are
     return [
         Layer(Tissue.MUSCLE, inside),
-        Layer(Tissue.FAT, np.maximum(4 * (0.7 - pads), inside)),
-        Layer(Tissue.FAT, np.maximum(5 * np.abs(sheets) - 0.8, inside), 1.6),
+        Layer(Tissue.FAT, np.maximum(4 * (1.1 - pads), inside)),
+        Layer(Tissue.FAT, np.maximum(5 * np.abs(sheets) - 0.5, inside), 1.0),
         Layer(Tissue.AIR, np.maximum(4 * (0.8 - pockets), middle)),
         Layer(Tissue.PITUITARY, np.maximum(5 * np.abs(pockets - 0.8) - 1, middle), 2.0),  # mucosa
         Layer(Tissue.VESSEL, np.maximum(5 * (1.7 - np.abs(pads - sheets)), inside)),
@@ -127,21 +128,22 @@ def soft_tissue(points: Points, inside: Distance, rng: np.random.Generator) -> l
 def outer_layers(points: Points, cranium: Distance, rng: np.random.Generator) -> list[Layer]:
     """Skin, face, neck and skull: everything outside the cavity, and the fluid that fills it."""
     skull = rng.uniform(4, 7)
-    scalp = rng.uniform(3.5, 7) * np.exp(0.3 * smooth_field(points, (50, 150), rng, waves=6)[0])
+    scalp = rng.uniform(3, 6) * np.exp(0.2 * smooth_field(points, (50, 150), rng, waves=6)[0])
     x, y, z = points
     head = cranium - skull - scalp
-    for centre, radii in (((0, 36, -56), (64, 46, 66)), ((0, 62, -98), (34, 26, 28))):  # face, chin
+    for centre, radii in (((0, 32, -58), (68, 50, 66)), ((0, 62, -98), (34, 26, 28))):  # face, chin
         head = smooth_union(head, ellipsoid(points, _array(*centre), _array(*radii)), 16)
     head = smooth_union(head, ellipsoid(points, _array(0, 90, -48), _array(14, 17, 18)), 12)  # nose
-    head = smooth_union(head, capsule(points, _array(0, -22, -60), _array(0, -38, -170), (58, 64)), 30)  # neck
+    head = smooth_union(head, capsule(points, _array(0, -22, -60), _array(0, -38, -170), (66, 68)), 30)  # neck
     vertebrae = capsule(points, _array(0, -16, -66), _array(0, -26, -170), (9, 10))
+    rough = 2.5 * smooth_field(points, (15, 50), rng, channels=3)  # no organ of the face is a true ellipsoid
     discs = np.abs((z + 200) % 19 - 9.5) - 7  # one vertebra every 19 mm
     return [
         Layer(Tissue.FAT, head),
         *soft_tissue(points, head + scalp, rng),
-        Layer(Tissue.BONE, vertebrae - 3),
+        Layer(Tissue.BONE, vertebrae - 1.5),
         Layer(Tissue.MARROW, np.maximum(vertebrae, discs)),
-        *_jittered(FACE, np.stack([np.abs(x), y, z]), rng),
+        *_jittered(FACE, np.stack([np.abs(x), y, z]) + rough, rng),
         Layer(Tissue.CSF, capsule(points, _array(0, -40, -50), _array(0, -48, -170), (8, 8))),
         Layer(Tissue.WHITE, capsule(points, _array(0, -40, -50), _array(0, -48, -170), (5, 5))),
         Layer(Tissue.BONE, cranium - skull),
@@ -163,7 +165,7 @@ def clefts(points: Points, centre: np.ndarray, spacing: tuple[float, float], rng
 def cortex(points: Points, cerebrum: Distance, rng: np.random.Generator) -> list[Layer]:
     """Grey ribbon and white matter, folded around sulci that run inwards from the surface."""
     x, y, z = points
-    width, depth = rng.uniform(0.8, 2.6), rng.uniform(12, 20)
+    width, depth = rng.uniform(0.6, 2.2), rng.uniform(12, 20)
     sulci = clefts(points, _array(0, -17, 12), (20, 32), rng) - width / 2
     sulci = np.maximum(sulci, -depth - cerebrum)
     core = ellipsoid(points, _array(0, -8, 4), _array(60, 42, 26))
@@ -183,6 +185,8 @@ def ventricles(points: Points, rng: np.random.Generator) -> Distance:
     """The lateral ventricles of one side: a chain of tubes."""
     size = np.exp(rng.normal(0, 0.3))
     chain = [(np.array(p) + rng.normal(0, 1.5, 3), r * size) for p, r in [*LATERAL_VENTRICLE, OCCIPITAL_HORN]]
+    x, y, z = points
+    points = np.stack([x - 0.5 * np.clip(z - 15, -12, 12), y, z])  # in front view the tubes lean outwards
     tubes = [*pairwise(chain[:-1]), (chain[3], chain[-1])]  # the occipital horn leaves from the atrium
     distances = [capsule(points, start, end, (r0, r1)) for (start, r0), (end, r1) in tubes]
     return reduce(partial(smooth_union, radius=3), distances)

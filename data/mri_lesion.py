@@ -15,9 +15,9 @@ def grow_lesion(points: Points, cranium: Distance, layers: list[Layer], rng: np.
     inside = np.flatnonzero(cranium < -0.6 * min(radius, -0.5 * cranium.min()))
     row, column = np.unravel_index(rng.choice(inside) if len(inside) else np.argmin(cranium), cranium.shape)
     offset = points - points[:, row, column][:, None, None]
-    lobes = smooth_field(points, (15, 40), rng)[0]
+    lobes = smooth_field(points, (10, 40), rng, waves=20)[0]
     lobes -= lobes[row, column]
-    distance = np.sqrt(np.einsum("chw,chw->hw", offset, offset)) - radius * (1 + 0.12 * lobes)
+    distance = np.sqrt(np.einsum("chw,chw->hw", offset, offset)) - radius * (1 + 0.2 * lobes)
     within = np.maximum(distance, cranium)
     edema = rng.uniform(0, 10) if rng.random() < 0.5 else 0.0
     found = [Layer(Tissue.EDEMA, np.maximum(distance - edema - lobes, cranium))] if edema > 2 else []

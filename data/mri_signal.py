@@ -22,7 +22,7 @@ class Relaxation(NamedTuple):
 RELAXATION = {
     Tissue.AIR: Relaxation(0.0, 1000, 100),
     Tissue.FAT: Relaxation(0.90, 260, 75),
-    Tissue.MUSCLE: Relaxation(0.80, 900, 45, 0.10),
+    Tissue.MUSCLE: Relaxation(0.76, 1000, 42, 0.03),
     Tissue.BONE: Relaxation(0.08, 600, 20),
     Tissue.MARROW: Relaxation(0.60, 350, 60),
     Tissue.DURA: Relaxation(0.50, 900, 50, 0.60),
@@ -34,7 +34,7 @@ RELAXATION = {
     Tissue.VESSEL: Relaxation(0.55, 1400, 60, 2.00),
     Tissue.PITUITARY: Relaxation(0.80, 900, 85, 0.80),
     Tissue.EDEMA: Relaxation(0.86, 1350, 150),
-    Tissue.TUMOUR: Relaxation(0.86, 1250, 125, 0.90),
+    Tissue.TUMOUR: Relaxation(0.86, 1250, 125, 0.60),
     Tissue.NECROSIS: Relaxation(0.95, 2600, 350, 0.02),
 }
 R1_RELAXIVITY = 4.5e-3  # 1/(ms mmol/l), of a gadolinium chelate at 1.5 T
@@ -75,7 +75,7 @@ def draw_sequence(contrast: str, rng: np.random.Generator) -> Sequence:
     """A scan with the usual times of its contrast, each within about 10 % of the mean."""
     vary = rng.uniform(0.9, 1.1, 2)
     if contrast == "t1":
-        return Sequence(500 * vary[0], 14 * vary[1], gadolinium=rng.uniform(0.5, 1) if rng.random() < 0.85 else 0.0)
+        return Sequence(500 * vary[0], 14 * vary[1], gadolinium=rng.uniform(0.3, 1) if rng.random() < 0.85 else 0.0)
     if contrast == "t2":
         return Sequence(4500 * vary[0], 100 * vary[1])
     assert contrast == "flair"
