@@ -10,9 +10,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt
@@ -26,8 +26,29 @@ def content_key(description: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class Recipe(NamedTuple):
+    """What an entry is made of: `shape[0]` images, drawn one at a time, and JSON data (which they may complete)."""
+
+    images: Iterable[UInt[np.ndarray, "c h w"]]
+    shape: tuple[int, int, int, int]
+    dtype: str
+    meta: dict[str, Any]
+
+
+def cached(
+    cache_dir: Path, key: str, recipe: Callable[[], Recipe]
+) -> tuple[UInt[np.ndarray, "n c h w"], dict[str, Any]]:
+    """The read-only memory map and the metadata under `key`, made by `recipe` where they are absent or damaged."""
+    entry = read_entry(cache_dir, key)
+    if entry is None:
+        write_entry(cache_dir, key, recipe())
+        entry = read_entry(cache_dir, key)
+        assert entry is not None
+    return entry
+
+
 def read_entry(cache_dir: Path, key: str) -> tuple[UInt[np.ndarray, "n c h w"], dict[str, Any]] | None:
-    """The read-only memory map and the metadata under `key`; None where there is no entry or it is damaged."""
+    """The entry under `key`; None where there is none or it is damaged, which its SHA-256 tells."""
     folder = cache_dir / key
     try:
         entry = json.loads((folder / "entry.json").read_text())
@@ -39,44 +60,37 @@ def read_entry(cache_dir: Path, key: str) -> tuple[UInt[np.ndarray, "n c h w"], 
         return None
 
 
-def write_entry(
-    cache_dir: Path,
-    key: str,
-    images: Iterable[UInt[np.ndarray, "c h w"]],
-    *,
-    shape: tuple[int, int, int, int],
-    dtype: str,
-    meta: dict[str, Any],
-) -> None:
-    """Store `shape[0]` images under `key`, replacing a damaged entry; they are drawn one at a time from `images`."""
+def write_entry(cache_dir: Path, key: str, recipe: Recipe) -> None:
+    """Store what `recipe` makes under `key`, replacing a damaged entry."""
     cache_dir.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{key[:16]}-", dir=cache_dir))
     try:
-        digest = _write_pixels(building / "pixels.npy", images, shape, dtype)
-        (building / "entry.json").write_text(json.dumps({"sha256": digest, "meta": meta}))
+        digest = _write_pixels(building / "pixels.npy", recipe)
+        (building / "entry.json").write_text(json.dumps({"sha256": digest, "meta": recipe.meta}))
         _put_in_place(building, cache_dir / key, lambda: read_entry(cache_dir, key) is not None)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _write_pixels(path: Path, images: Iterable[np.ndarray], shape: tuple[int, int, int, int], dtype: str) -> str:
+def _write_pixels(path: Path, recipe: Recipe) -> str:
     # Written as a stream, not through a memory map: a full disk is then an OSError rather than a bus error.
     written = 0
     with open(path, "w+b") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+        descr = np.lib.format.dtype_to_descr(np.dtype(recipe.dtype))
+        header = {"descr": descr, "fortran_order": False, "shape": recipe.shape}
         np.lib.format.write_array_header_1_0(file, header)
-        for image in images:
-            assert (image.shape, image.dtype.name) == (shape[1:], dtype)
+        for image in recipe.images:
+            assert (image.shape, image.dtype.name) == (recipe.shape[1:], recipe.dtype)
             file.write(image.tobytes())
             written += 1
-        assert written == shape[0]
+        assert written == recipe.shape[0]
         file.flush()
         os.fsync(file.fileno())
         file.seek(0)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _put_in_place(building: Path, folder: Path, is_good: Any) -> None:
+def _put_in_place(building: Path, folder: Path, is_good: Callable[[], bool]) -> None:
     try:
         building.rename(folder)
         return

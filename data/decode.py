@@ -19,7 +19,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it would log is
 
 
 def decode(path: Path) -> Num[np.ndarray, "c h w"]:
-    """The values of an image file as (c, h, w): uint8, uint16, int32, int64, float32 or float64, all finite.
+    """The values of an image file as (c, h, w): uint8, uint16, int32, float32 or float64, all finite.
 
     A palette is looked up, an opaque alpha channel dropped, an orientation tag applied. What cannot be read exactly
     is a ValueError that gives the reason and the mend (without the file's name, which the caller knows).
@@ -49,8 +49,9 @@ def _plain_dtype(image: np.ndarray) -> np.ndarray:
         return image.astype(np.uint8) * np.uint8(255)
     if kind == "u" and size <= 2:
         return image.astype(image.dtype.newbyteorder("="))
-    if kind == "i" or (kind == "u" and size == 4):
-        return image.astype(np.int32 if size <= 2 or image.dtype == np.int32 else np.int64)
+    if kind in "iu":
+        small = image.min() >= np.iinfo(np.int32).min and image.max() <= np.iinfo(np.int32).max
+        return image.astype(np.int32 if small else np.float64)
     if kind == "f":
         return image.astype(np.float64 if size > 4 else np.float32)
     raise ValueError(f"values of type {image.dtype}: use whole or real numbers (the amplitude of complex data)")
@@ -140,7 +141,8 @@ def _from_tiff(tif: tifffile.TiffFile, data: bytes) -> np.ndarray:
 def _tiff_by_pil(data: bytes, page: tifffile.TiffPage) -> np.ndarray:
     # PIL knows compressions that tifffile leaves to an extra package, but reads 16-bit colour as 8-bit.
     if page.samplesperpixel > 1 and page.bitspersample > 8:
-        raise ValueError(f"compression {page.compression.name} with 16-bit colour: save it uncompressed or as deflate")
+        name = tifffile.COMPRESSION(page.compression).name
+        raise ValueError(f"compression {name} of 16-bit colour: save it uncompressed or as deflate")
     try:
         with Image.open(io.BytesIO(data), formats=("TIFF",)) as image:
             image.load()

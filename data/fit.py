@@ -22,13 +22,18 @@ def fit_image(image: Num[np.ndarray, "c h w"], size: tuple[int, int], fit: str) 
     if fit == "resize":
         return _scale(image, size)
     if fit == "center_crop":
-        if h < size[0] or w < size[1]:
-            raise ValueError(f"{h} x {w} is smaller than data.image_size: use data.fit=pad or a smaller image_size")
+        check_fit((h, w), size, fit)
         return _centre(image.astype(np.float64), size)
     scale = max(scale_h, scale_w) if fit == "crop" else min(scale_h, scale_w)
-    bound = max if fit == "crop" else min  # the side that decides the scale comes out exactly
-    scaled = _scale(image, (max(1, bound(size[0], round(h * scale))), max(1, bound(size[1], round(w * scale)))))
+    scaled = _scale(image, (max(1, round(h * scale)), max(1, round(w * scale))))
     return _centre(scaled, size) if fit == "crop" else _pad(scaled, size)
+
+
+def check_fit(shape: tuple[int, int], size: tuple[int, int], fit: str) -> None:
+    """ValueError where an image of `shape` cannot be brought to `size` this way."""
+    if fit == "center_crop" and (shape[0] < size[0] or shape[1] < size[1]):
+        small = f"{shape[0]} x {shape[1]} is smaller than data.image_size={size[0]} x {size[1]}"
+        raise ValueError(f"{small}, and data.fit=center_crop never enlarges: use data.fit=crop or pad")
 
 
 def _scale(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -38,12 +38,10 @@ class ImagesConfig:
 
 def height_width(image_size: Any) -> tuple[int, int]:
     """`image_size` from a config, an int or [height, width], as (height, width)."""
-    sizes = (
-        list(image_size) if isinstance(image_size, Sequence) and not isinstance(image_size, str) else [image_size] * 2
-    )
-    if len(sizes) != 2 or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes):
-        raise ValueError(f"data.image_size={image_size}: use a positive whole number or [height, width]")
-    return sizes[0], sizes[1]
+    sizes = [image_size] * 2 if isinstance(image_size, int) else image_size
+    if isinstance(sizes, list | tuple) and len(sizes) == 2 and all(type(size) is int and size > 0 for size in sizes):
+        return sizes[0], sizes[1]
+    raise ValueError(f"data.image_size={image_size}: use a positive whole number or [height, width]")
 
 
 @dataclass
@@ -95,17 +93,17 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    def integers(self, indices: Sequence[int]) -> UInt[np.ndarray, "b c h w"]:
+    def integers(self, indices: Sequence[int] | np.ndarray) -> UInt[np.ndarray, "b c h w"]:
         """The images at `indices` as they are stored."""
         assert self.rows is not None
         return np.asarray(self.pixels[self.rows[np.asarray(indices, np.int64)]])
 
-    def batch(self, indices: Sequence[int]) -> tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"] | None]:
+    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"] | None]:
         """The images at `indices` as float32 in [-1, 1], and their class labels."""
         labels = None if self.class_labels is None else self.class_labels[np.asarray(indices, np.int64)]
         return to_floats(self.integers(indices)), None if labels is None else torch.from_numpy(labels)
 
-    def subset(self, indices: Sequence[int]) -> "ImageSet":
+    def subset(self, indices: Sequence[int] | np.ndarray) -> "ImageSet":
         """The images at `indices`, in that order, as a set of its own over the same pixels."""
         assert self.rows is not None
         chosen = np.asarray(indices, np.int64)
@@ -118,7 +116,7 @@ class LoadedImages:
     """What `load_images` returns: the sets, what was seen, and the files that were left out.
 
     `val` may be empty. `report` is a paragraph for people. `skipped` holds (file, reason) where data.on_error=skip.
-    `key` identifies the data by content: two runs with the same key saw the same training pixels.
+    `key` identifies the training images by content and order: a run may be resumed on the same key only.
     """
 
     train: ImageSet

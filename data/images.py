@@ -1,6 +1,5 @@
 """Any folder of images as an image set: listed, looked at, fitted, and cached under a key of its content."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import UInt
 
-from data.cache import content_key, read_entry, write_entry
+from data.cache import Recipe, cached, content_key
 from data.decode import decode
-from data.fit import FITS, fit_image
+from data.fit import FITS, check_fit, fit_image
 from data.image_set import ImagesConfig, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
 from data.intensity import INTENSITIES, IntensityConfig
 from data.listing import Listed, list_images
@@ -32,7 +31,8 @@ class FolderConfig(ImagesConfig):
     one a line. `max_images`: use that many, evenly spaced. `channels`: 1 or 3 for a set that mixes grey and colour.
     `intensity`: linear, log or db over `value_range` = [low, high] (dB for db); without a range it is measured: the bit
     depth of unsigned values, least to greatest of others.
-    `val_path`, `val_list`: a folder of its own, or a list of names, for validation in place of `val_fraction`.
+    `val_path`: a folder of its own for validation; `val_list`: a text file of the names to hold out. Either takes the
+    place of `val_fraction`, and is mapped and labelled as the training images are.
     """
 
     name: str = "folder"
@@ -73,131 +73,129 @@ class FolderConfig(ImagesConfig):
 
 
 def load_folder(config: FolderConfig, *, cache_dir: Path, progress: Progress | None = None) -> LoadedImages:
-    """The training and validation sets of a folder. Every image is decoded and checked, or was when it was cached."""
+    """The training and validation sets of a folder. Every image is decoded and checked, or was when it was cached.
+
+    ValueError where the folder, a list, or (unless data.on_error=skip) any file is not what it must be.
+    """
     if config.path == MISSING:
         raise ValueError("data.path is missing: data=folder data.path=DIR")
-    images, report, skipped, key = _load(config, None, cache_dir, progress)
+    held_out = config.val_list if config.val_path is None else None
+    listing = list_images(config.path, config.file_list, held_out=held_out, max_images=config.max_images)
+    images, report, skipped, key = _load(config, *listing, None, cache_dir, progress)
     if config.val_path is None and config.val_list is None:
         train, val = split(images, config.val_fraction, seed=0)
-        return LoadedImages(train, val, report, skipped, key)
-    val_folder = config.val_path or config.path
-    val_config = replace(config, path=val_folder, file_list=config.val_list, max_images=None)
-    val, val_report, val_skipped, _ = _load(val_config, images.spec, cache_dir, progress)
-    if Path(val_folder).resolve() == Path(config.path).resolve() and (both := sorted({*images.names} & {*val.names})):
-        raise ValueError(f"{both[0]} is used for training and for validation ({len(both)} such files)")
-    return LoadedImages(images, val, f"{report} Validation: {val_report}", skipped + val_skipped, key)
+    else:
+        listing = list_images(config.val_path or config.path, config.val_list)
+        train, (val, val_report, val_skipped, _) = images, _load(config, *listing, images.spec, cache_dir, progress)
+        report, skipped = f"{report}\nValidation: {val_report}", skipped + val_skipped
+    return LoadedImages(train, val, report, skipped, content_key({"pixels": key, "train": train.names}))
 
 
 def _load(
-    config: FolderConfig, like: ImageSpec | None, cache_dir: Path, progress: Progress | None
+    config: FolderConfig,
+    files: list[Listed],
+    foreign: list[tuple[str, str]],
+    like: ImageSpec | None,
+    cache_dir: Path,
+    progress: Progress | None,
 ) -> tuple[ImageSet, str, list[tuple[str, str]], str]:
     """Images, report, skipped files and key; `like` is the training set's spec, which a validation set must fit."""
-    listed, bad = list_images(config.path, config.file_list, config.max_images)
     pixel_fields = ("image_size", "fit", "on_error", "channels", "intensity", "value_range")
     key = content_key(
         {
             "config": {k: v for k, v in asdict(config).items() if k in pixel_fields},
-            "files": [(file.name, _digest(file.path)) for file in listed],
-            "foreign": bad,
+            "files": [(file.name, file.digest) for file in files],
+            "foreign": foreign,
             "like": like.to_dict() if like else None,
         }
     )
-    entry = read_entry(cache_dir, key)
-    if entry is None:
-        _build(config, listed, bad, like, cache_dir, key, progress)
-        entry = read_entry(cache_dir, key)
-        assert entry is not None
-    pixels, meta = entry
+    pixels, meta = cached(cache_dir, key, lambda: _recipe(config, files, foreign, like, progress))
     labels = None if meta["class_labels"] is None else np.asarray(meta["class_labels"], np.int64)
     images = ImageSet(pixels, labels, meta["names"], ImageSpec.from_dict(meta["spec"]))
     return images, meta["report"], [(name, reason) for name, reason in meta["skipped"]], key
 
 
-def _digest(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:  # named with all other bad files when it is decoded
-        return str(error)
-
-
-def _build(
+def _recipe(
     config: FolderConfig,
-    listed: list[Listed],
-    bad: list[tuple[str, str]],
+    files: list[Listed],
+    foreign: list[tuple[str, str]],
     like: ImageSpec | None,
-    cache_dir: Path,
-    key: str,
     progress: Progress | None,
-) -> None:
-    """Look at every file, settle what the set is, and write its pixels."""
+) -> Recipe:
+    """Look at every file, settle what the set is, and say how its pixels come about."""
     stated = like.intensity if like else config.stated_intensity()
-    files, seen, broken = _survey(listed, stated, progress)
-    skipped = sorted(bad + broken)
+    usable, seen, broken = _survey(config, files, stated, progress)
+    skipped = sorted(foreign + broken)
     if skipped and (config.on_error == "raise" or not seen):
         name, reason = skipped[0]
-        total = len(listed) + len(bad)
         mend = "data.on_error=skip leaves them out and lists them" if seen else "no usable image is left"
-        raise ValueError(f"{len(skipped)} of {total} files in {config.path} cannot be used; {name}: {reason} ({mend})")
-    spec = _spec(config, files, seen, stated)
+        count = f"{len(skipped)} of {len(files) + len(foreign)} files cannot be used"
+        raise ValueError(f"{count}; {name}: {reason} ({mend})")
+    spec = _spec(config, usable, seen, stated)
     if like is not None:
-        spec = _checked_against(spec, like, seen)
-    labels = None if not spec.classes else [spec.classes.index(str(file.class_name)) for file in files]
+        spec = _as_in_training(spec, like, seen)
+    labels = [spec.classes.index(str(file.class_name)) for file in usable] if spec.classes else None
+    copies = len(usable) - len({file.digest for file in usable})
     meta = {
         "spec": spec.to_dict(),
-        "names": [file.name for file in files],
+        "names": [file.name for file in usable],
         "class_labels": labels,
-        "report": describe(seen, spec, labels, config.fit),
+        "report": describe(seen, spec, labels, fit=config.fit, copies=copies),
         "skipped": skipped,
     }
-    shape = (len(files), spec.channels, spec.height, spec.width)
-    images = _fitted(files, spec, config.fit, progress)
-    write_entry(cache_dir, key, images, shape=shape, dtype=spec.dtype, meta=meta)
+    shape = (len(usable), spec.channels, spec.height, spec.width)
+    return Recipe(_fitted(usable, spec, config.fit, progress), shape, spec.dtype, meta)
 
 
 def _survey(
-    listed: list[Listed], stated: IntensityConfig | None, progress: Progress | None
+    config: FolderConfig, files: list[Listed], stated: IntensityConfig | None, progress: Progress | None
 ) -> tuple[list[Listed], list[Seen], list[tuple[str, str]]]:
-    files, seen, broken = [], [], []
-    for i, file in enumerate(listed):
+    """The files that can be used, what is in each, and (name, reason) of the others."""
+    usable, seen, broken, size = [], [], [], height_width(config.image_size)
+    for i, file in enumerate(files):
         try:
-            seen.append(look(file.path, file.name, stated))
-            files.append(file)
+            this = look(file.path, file.name, stated)
+            check_fit((this.height, this.width), size, config.fit)
+            usable.append(file)
+            seen.append(this)
         except (ValueError, OSError) as error:
             broken.append((file.name, str(error)))
         if progress is not None:
-            progress("looking at images", i + 1, len(listed))
-    return files, seen, broken
+            progress("looking at images", i + 1, len(files))
+    return usable, seen, broken
 
 
 def _spec(config: FolderConfig, files: list[Listed], seen: list[Seen], stated: IntensityConfig | None) -> ImageSpec:
     depth = common_depth(seen)
     intensity = stated or measured_intensity(seen, depth)
+    full_range = {"uint8": IntensityConfig("linear", 0, 255), "uint16": IntensityConfig("linear", 0, 65535)}
     height, width = height_width(config.image_size)
-    as_stored = {"uint8": IntensityConfig("linear", 0, 255), "uint16": IntensityConfig("linear", 0, 65535)}
     return ImageSpec(
         channels=common_channels(seen, config.channels),
         height=height,
         width=width,
-        dtype="uint8" if depth == "uint8" and intensity == as_stored["uint8"] else "uint16",
+        dtype="uint8" if depth == "uint8" and intensity == full_range["uint8"] else "uint16",
         intensity=intensity,
         classes=sorted({file.class_name for file in files if file.class_name is not None}),
-        file_dtype=None
-        if intensity == as_stored.get(depth)
-        else {"int": "int32", "float": "float32"}.get(depth, depth),
+        file_dtype=None if intensity == full_range.get(depth) else depth,
     )
 
 
-def _checked_against(spec: ImageSpec, train: ImageSpec, seen: list[Seen]) -> ImageSpec:
-    """The validation set under the training set's classes; a ValueError where the two are not alike."""
+def _as_in_training(spec: ImageSpec, train: ImageSpec, seen: list[Seen]) -> ImageSpec:
+    """The validation set's spec under the training classes; a ValueError where the two sets are not alike."""
     if unknown := sorted(set(spec.classes) - set(train.classes)):
-        raise ValueError(f"validation class {unknown[0]} is not among the training classes {', '.join(train.classes)}")
-    alike = replace(spec, classes=train.classes)
-    if alike != train or bool(spec.classes) != bool(train.classes):
-        raise ValueError(f"validation images are {spec}, training images {train}: they must be alike")
+        known = ", ".join(train.classes) if train.classes else "the training images have none"
+        raise ValueError(f"validation class {unknown[0]} is not a training class ({known})")
+    if train.classes and not spec.classes:
+        raise ValueError("the training images are in class folders and the validation images are not")
+    if spec.channels != train.channels:
+        both = f"training images have {train.channels} channels, validation images {spec.channels}"
+        raise ValueError(f"{both}: set data.channels=1 or data.channels=3")
+    if (spec.dtype, spec.file_dtype) != (train.dtype, train.file_dtype):
+        raise ValueError("training and validation images differ in bit depth: bring all files to one")
     if (outside := float(np.mean([s.outside for s in seen]))) > 0.01:
         raise ValueError(f"{outside:.0%} of the validation values are outside the training range: set data.value_range")
-    return alike
+    return replace(spec, classes=train.classes)
 
 
 def _fitted(
@@ -205,11 +203,7 @@ def _fitted(
 ) -> Iterator[UInt[np.ndarray, "c h w"]]:
     for i, file in enumerate(files):
         image = _with_channels(decode(file.path), spec.channels)
-        try:
-            fitted = fit_image(image, (spec.height, spec.width), fit)
-        except ValueError as error:
-            raise ValueError(f"{file.path}: {error}") from None
-        unit = spec.intensity.forward(fitted)
+        unit = spec.intensity.forward(fit_image(image, (spec.height, spec.width), fit))
         yield to_integers(torch.from_numpy(2.0 * unit - 1.0), spec.dtype)
         if progress is not None:
             progress("fitting images", i + 1, len(files))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt
 
-from data.cache import content_key, read_entry, write_entry
+from data.cache import Recipe, cached, content_key
 from data.image_set import ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
 from data.split import split
 
@@ -26,18 +26,17 @@ def load_simulated(
     spec = ImageSpec(1, height, width, "uint8", simulator.intensity(config), list(simulator.CLASSES))
     pixel_config = {k: v for k, v in asdict(config).items() if k not in NOT_PIXELS}
     key = content_key({"config": pixel_config, "spec": spec.to_dict(), "source": _source_digest(simulator)})
-    entry = read_entry(cache_dir, key)
-    if entry is None:
-        meta: dict[str, Any] = {"class_labels": []}  # filled while the images are drawn
-        images = _render(config, simulator, meta["class_labels"], progress)
-        write_entry(cache_dir, key, images, shape=(config.num_images, 1, height, width), dtype="uint8", meta=meta)
-        entry = read_entry(cache_dir, key)
-        assert entry is not None
-    pixels, meta = entry
+
+    def recipe() -> Recipe:
+        labels: list[int] = []  # filled while the images are drawn
+        images = _render(config, simulator, labels, progress)
+        return Recipe(images, (config.num_images, 1, height, width), "uint8", {"class_labels": labels})
+
+    pixels, meta = cached(cache_dir, key, recipe)
     names = [f"{config.name}_{i:06d}" for i in range(config.num_images)]
     images = ImageSet(pixels, np.asarray(meta["class_labels"], np.int64), names, spec)
     train, val = split(images, config.val_fraction, seed=0)
-    return LoadedImages(train, val, _describe(images), [], key)
+    return LoadedImages(train, val, _describe(images), [], content_key({"pixels": key, "train": train.names}))
 
 
 def _render(

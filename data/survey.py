@@ -13,10 +13,12 @@ from data.intensity import IntensityConfig
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 JPEG_TOLERANCE = 8  # levels by which the channels of a grey image may differ after lossy coding
 
+FAINT = 0.03  # a median this low in the range leaves most of the image near black
+
 
 @dataclass(frozen=True)
 class Seen:
-    """What one decoded image is. `depth` is uint8, uint16, int or float; `low`, `high` are its extreme values."""
+    """What one decoded image is. `depth` is uint8, uint16, int32 or float32 (for all real values)."""
 
     name: str
     depth: str
@@ -24,6 +26,7 @@ class Seen:
     height: int
     width: int
     low: float
+    median: float
     high: float
     grey: bool  # one channel, or three that say the same
     outside: float = 0.0  # share of values outside a range that was given beforehand
@@ -32,14 +35,16 @@ class Seen:
 def look(path: Path, name: str, intensity: IntensityConfig | None) -> Seen:
     """Decode the file and note what it is; a file that cannot be used is a ValueError with the reason."""
     image = decode(path)
-    kinds = {"u": image.dtype.name, "i": "int", "f": "float"}
+    depth = "float32" if image.dtype.kind == "f" else image.dtype.name
     low, high = float(image.min()), float(image.max())
+    median = float(np.median(image[:, :: 1 + image.shape[1] // 64, :: 1 + image.shape[2] // 64]))  # of a sample
     outside = 0.0
     if intensity is not None:
         floor, ceiling = intensity.limits
         outside = float(((image < floor) | (image > ceiling)).mean())
     grey = is_grey(image, lossy=path.suffix.lower() in (".jpg", ".jpeg", ".webp"))
-    return Seen(name, kinds[image.dtype.kind], *image.shape, low, high, grey, outside)
+    channels, height, width = image.shape
+    return Seen(name, depth, channels, height, width, low, median, high, grey, outside)
 
 
 def is_grey(image: np.ndarray, lossy: bool) -> bool:
@@ -47,9 +52,8 @@ def is_grey(image: np.ndarray, lossy: bool) -> bool:
     if image.shape[0] != 3:
         return image.shape[0] == 1
     tolerance = JPEG_TOLERANCE if lossy and image.dtype == np.uint8 else 0
-    # int64, or the difference of unsigned values would wrap around
-    spread = image.max(axis=0).astype(np.float64) - image.min(axis=0)
-    return bool(spread.max() <= tolerance)
+    difference = (np.maximum(image, image[0]) - np.minimum(image, image[0])).max()  # unsigned values stay above 0
+    return bool(difference <= tolerance)
 
 
 def common_depth(seen: list[Seen]) -> str:
@@ -64,22 +68,25 @@ def common_depth(seen: list[Seen]) -> str:
 
 
 def common_channels(seen: list[Seen], wanted: int | None) -> int:
-    """The number of channels of the set: `wanted` if given, else what all files agree on; RGB that is grey counts 1."""
-    counts = {s.channels: s.name for s in seen}
+    """The number of channels of the set: `wanted` if given, else what all files agree on.
+
+    RGB files that are all grey count as one channel. Some grey and some in colour is a question for the user.
+    """
     if wanted is not None:
-        if bad := [s for s in seen if {s.channels, wanted} not in ({wanted}, {1, 3})]:
+        if bad := [s for s in seen if s.channels != wanted and {s.channels, wanted} != {1, 3}]:
             raise ValueError(f"data.channels={wanted}: {bad[0].name} has {bad[0].channels} channels")
         return wanted
-    if all(s.grey for s in seen):
-        return 1
-    if len(counts) > 1:
-        colour = next(s for s in seen if not s.grey)
-        other = next(s for s in seen if s.channels != colour.channels)
+    telling = [s for s in seen if s.low < s.high] or seen  # a blank image is neither grey nor in colour
+    grey, colour = [s for s in telling if s.grey], [s for s in telling if not s.grey]
+    if grey and colour:
         raise ValueError(
-            f"{other.name} has {other.channels} channel{'s' * (other.channels > 1)} and {colour.name} has "
-            f"{colour.channels}: set data.channels=1 (colour becomes grey) or data.channels=3"
+            f"{len(grey)} images are grey ({grey[0].name}) and {len(colour)} have {colour[0].channels} channels "
+            f"({colour[0].name}): set data.channels=1, which turns colour to grey, or data.channels=3"
         )
-    return seen[0].channels
+    if other := [s for s in colour if s.channels != colour[0].channels]:
+        both = f"{colour[0].name} has {colour[0].channels} channels and {other[0].name} {other[0].channels}"
+        raise ValueError(f"{both}: bring all files to one number")
+    return colour[0].channels if colour else 1
 
 
 def measured_intensity(seen: list[Seen], depth: str) -> IntensityConfig:
@@ -95,56 +102,74 @@ def measured_intensity(seen: list[Seen], depth: str) -> IntensityConfig:
     return IntensityConfig("linear", low, high)
 
 
-def describe(seen: list[Seen], spec: ImageSpec, labels: list[int] | None, fit: str) -> str:
+def describe(seen: list[Seen], spec: ImageSpec, labels: list[int] | None, *, fit: str, copies: int) -> str:
     """A short paragraph for people: number, shapes, bit depth, range, channels, classes, and what fitting changes."""
-    sizes = sorted({(s.height, s.width) for s in seen})
-    shapes = "x".join(map(str, sizes[0]))
-    if len(sizes) > 1:
-        shapes = f"{len(sizes)} sizes, {min(s[0] for s in sizes)}..{max(s[0] for s in sizes)} high and "
-        shapes += f"{min(s[1] for s in sizes)}..{max(s[1] for s in sizes)} wide"
-    as_rgb = sum(s.grey and s.channels == 3 for s in seen)
-    colour = f"{spec.channels} channel{'s' * (spec.channels > 1)}"
-    if spec.channels == 1 and as_rgb:
-        colour += f" ({as_rgb} stored as RGB though grey)"
-    low, high = min(s.low for s in seen), max(s.high for s in seen)
+    heights, widths = [s.height for s in seen], [s.width for s in seen]
+    sizes = len(set(zip(heights, widths, strict=True)))
+    shapes = f"{heights[0]} x {widths[0]}"
+    if sizes > 1:
+        shapes = f"{sizes} sizes, {min(heights)}..{max(heights)} high, {min(widths)}..{max(widths)} wide"
     i = spec.intensity
-    lines = [
-        f"{len(seen)} images ({shapes}), {seen[0].depth}, {colour}, values {low:g}..{high:g}",
-        f"{i.name} {i.low:g}..{i.high:g}{' dB' * (i.name == 'db')} becomes the network's [-1, 1]",
+    parts = [
+        f"{len(seen)} images ({shapes}), {_colour(seen, spec)}, {_depth(seen[0].depth, i)}, "
+        f"values {min(s.low for s in seen):g}..{max(s.high for s in seen):g}; "
+        f"{i.name} {i.low:g}..{i.high:g}{' dB' * (i.name == 'db')} becomes [-1, 1]"
     ]
     if labels is not None:
         counts = np.bincount(labels, minlength=len(spec.classes))
         named = ", ".join(f"{name} {count}" for name, count in zip(spec.classes, counts, strict=True))
-        lines.append(f"{len(spec.classes)} classes: {named}")
-    lines += [line for line in (_fitting(seen, spec, fit), _oddities(seen)) if line]
-    return ". ".join(lines) + "."
+        parts.append(f"{len(spec.classes)} classes: {named}")
+    return ". ".join(parts + _fitting(seen, spec, fit) + _oddities(seen, i, copies)) + "."
 
 
-def _fitting(seen: list[Seen], spec: ImageSpec, fit: str) -> str:
+def _colour(seen: list[Seen], spec: ImageSpec) -> str:
+    text = f"{spec.channels} channel{'s' * (spec.channels > 1)}"
+    if spec.channels == 1 and (colour := sum(not s.grey for s in seen)):
+        return f"{text} ({colour} in colour are turned to grey)"
+    if spec.channels == 1 and (stored := sum(s.channels == 3 for s in seen)):
+        return f"{text} ({stored} stored as RGB though grey)"
+    if spec.channels == 3 and (grey := sum(s.grey for s in seen)):
+        return f"{text} ({grey} are grey)"
+    return text
+
+
+def _depth(depth: str, intensity: IntensityConfig) -> str:
+    bits = math.log2(intensity.high + 1) if intensity.name == "linear" and intensity.low == 0 else 0
+    if depth == "uint16" and bits in BIT_DEPTHS and bits < 16:
+        return f"{bits:.0f}-bit data in 16-bit files"
+    return {"uint8": "8-bit", "uint16": "16-bit", "int32": "whole numbers", "float32": "real numbers"}[depth]
+
+
+def _fitting(seen: list[Seen], spec: ImageSpec, fit: str) -> list[str]:
     changed = [s for s in seen if (s.height, s.width) != (spec.height, spec.width)]
     if not changed:
-        return ""
+        return []
     text = f"data.fit={fit} brings {len(changed)} of them to {spec.height}x{spec.width}"
     aspects = [(s.width / s.height) / (spec.width / spec.height) for s in changed]
     off = max(max(a, 1 / a) for a in aspects)
     if fit == "center_crop":
         kept = spec.height * spec.width / max(s.height * s.width for s in changed)
-        return f"{text}, keeping at least {kept:.0%} of each"
+        return [f"{text}, keeping at least {kept:.0%} of each"]
     if math.isclose(off, 1.0, abs_tol=0.005):
-        return text
+        return [text]
     effects = {
         "resize": f"stretching by up to {off:.2f} (crop and pad keep shapes)",
         "crop": f"cutting off up to {1 - 1 / off:.0%} of an image (pad keeps all)",
         "pad": f"with a border of up to {1 - 1 / off:.0%} of the area",
     }
-    return f"{text}, {effects[fit]}"
+    return [f"{text}, {effects[fit]}"]
 
 
-def _oddities(seen: list[Seen]) -> str:
+def _oddities(seen: list[Seen], intensity: IntensityConfig, copies: int) -> list[str]:
     notes = []
+    if copies:
+        notes.append(f"{copies} file{'s are copies' if copies > 1 else ' is a copy'} of another")
     if blank := [s.name for s in seen if s.low == s.high]:
-        notes.append(f"{len(blank)} of one value only (first {blank[0]})")
-    outside = float(np.mean([s.outside for s in seen]))
-    if outside > 0:
+        notes.append(f"{len(blank)} of a single value ({blank[0]})")
+    if (outside := float(np.mean([s.outside for s in seen]))) > 0:
         notes.append(f"{outside:.2%} of the values are outside the range and are clipped")
-    return "Note: " + ", ".join(notes) if notes else ""
+    medians = np.array([s.median for s in seen])
+    middle = float(np.median(intensity.forward(medians)))
+    if seen[0].depth != "uint8" and middle < FAINT:
+        notes.append(f"half of the values lie in the lowest {middle:.1%} of the range: see data.intensity=log")
+    return [f"Note: {', '.join(notes)}"] if notes else []
