@@ -107,7 +107,7 @@ def bits_per_dim(
     levels = noise_levels(schedule, num_inference_steps or schedule.num_train_timesteps, "trailing")
     total = prior_term(x_0, levels)
     for i, t in enumerate(levels.t.tolist()):
-        eps = randn(x_0.shape, generators, x_0.device)
+        eps = randn(x_0.shape, generators, x_0.device, x_0.dtype)
         x_t = q_sample(x_0, eps, levels.alpha[i].item(), levels.sigma[i].item())
         step = torch.full((len(x_0),), i, device=x_0.device)
         denoised = denoiser(x_t, torch.full_like(step, t), cond)

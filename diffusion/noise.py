@@ -8,13 +8,16 @@ from torch import Tensor
 
 
 def randn(
-    shape: Sequence[int], generators: Sequence[torch.Generator] | None, device: torch.device | str
+    shape: Sequence[int],
+    generators: Sequence[torch.Generator] | None,
+    device: torch.device | str,
+    dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "b c h w"]:
-    """Standard normal float32 noise of `shape` (b, c, h, w) on `device`; row i is drawn on the CPU by generators[i].
+    """Standard normal noise of `shape` (b, c, h, w); row i is drawn by generators[i], on the CPU and in float32.
 
-    Drawing on the CPU makes a sample the same on every device.
+    So a sample is the same on every device and in every dtype, up to rounding.
     """
     if generators is None or len(generators) != shape[0]:
         count = "none" if generators is None else len(generators)
         raise ValueError(f"generators: {count} given, but a batch of {shape[0]} draws noise from one per image")
-    return torch.stack([torch.randn(*shape[1:], generator=generator) for generator in generators]).to(device)
+    return torch.stack([torch.randn(*shape[1:], generator=generator) for generator in generators]).to(device, dtype)

@@ -46,7 +46,8 @@ def ddim(
         eps = predict_eps("x_0", x_0, x, alpha[i], sigma[i])
         variance = posterior_coefficients(alpha[i], sigma[i], alpha[i + 1], sigma[i + 1]).variance
         variance = config.eta**2 * variance  # eq. 16, squared
-        x = alpha[i + 1] * x_0 + (sigma[i + 1] ** 2 - variance) ** 0.5 * eps  # eq. 12
+        kept = max(sigma[i + 1] ** 2 - variance, 0.0)  # below 0 by rounding only, where alpha = 0 and eta = 1
+        x = alpha[i + 1] * x_0 + kept**0.5 * eps  # eq. 12
         if variance > 0:
-            x = x + variance**0.5 * randn(x.shape, generators, x.device)
+            x = x + variance**0.5 * randn(x.shape, generators, x.device, x.dtype)
     return x

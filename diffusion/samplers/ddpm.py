@@ -49,7 +49,7 @@ def ddpm(
         q = posterior(denoised.x_0, x, alpha[i], sigma[i], alpha[i + 1], sigma[i + 1])
         x = q.mean
         if sigma[i + 1] > 0:
-            x = x + _variance(config.variance, q, denoised) ** 0.5 * randn(x.shape, generators, x.device)
+            x = x + _variance(config.variance, q, denoised) ** 0.5 * randn(x.shape, generators, x.device, x.dtype)
     return x
 
 

@@ -121,7 +121,7 @@ def main():
         "version": diffusers.__version__,
         "torch": torch.__version__.split("+")[0],
         "seed": SEED,
-        "network": "0.4 x + 0.3 sin(2 x + t / 100); the learned variance is cos(3 x), as the second half of the channels",
+        "network": "0.4 x + 0.3 sin(2 x + t / 100); the learned variance is cos(3 x), in the second half of channels",
         "x": x.tolist(),
         "noise": noise.tolist(),
         "cases": results,
