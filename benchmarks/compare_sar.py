@@ -77,7 +77,7 @@ def quantiles(values):
 
 
 def report(real, clusters, fake):
-    """Print each statistic for real and simulated images, and its floor: two halves of the real ones, of other scenes."""
+    """Print each statistic for real and simulated images, and its floor, between real ones of different scenes."""
     half = clusters % 2 == 0
     figures = {
         "all pixels": np.ravel,
@@ -100,10 +100,11 @@ def report(real, clusters, fake):
 
 
 def picture(real, fake, path):
-    """16 simulated beside 16 real images, and the three compared curves below."""
+    """The first 16 simulated images beside 16 real ones, and curves of all below."""
+    chosen = real[np.random.default_rng(1).choice(len(real), 16, replace=False)]
     figure = plt.figure(figsize=(10.4, 7.6))
     top, bottom = figure.subfigures(2, 1, height_ratios=[5, 2.4])
-    for part, images, title in zip(top.subfigures(1, 2), (fake, real), ("simulated", "real (SSDD)"), strict=True):
+    for part, images, title in zip(top.subfigures(1, 2), (fake, chosen), ("simulated", "real (SSDD)"), strict=True):
         part.suptitle(title)
         for axes, image in zip(
             part.subplots(4, 4, gridspec_kw={"wspace": 0.03, "hspace": 0.03}).flat, images, strict=False
@@ -117,7 +118,7 @@ def picture(real, fake, path):
         looks.plot(np.sort(equivalent_looks(images)), np.linspace(0, 1, len(images)), label=label)
         spectrum.plot(np.arange(1, SIZE // 2) / SIZE, radial_spectrum(images), label=label)
     cdf.set(xlabel="display value", ylabel="share of pixels", xlim=(0, 1))
-    looks.set(xlabel="equivalent looks of dark patches", ylabel="share of images", xscale="log")
+    looks.set(xlabel="equivalent looks of dark patches", ylabel="share of images", xscale="log", xlim=(0.3, 300))
     spectrum.set(xlabel="cycles per pixel", ylabel="power in dB")
     cdf.legend()
     bottom.subplots_adjust(left=0.07, right=0.99, bottom=0.22, top=0.96, wspace=0.3)
@@ -132,7 +133,7 @@ def main():
     real, clusters = real_crops(Path(os.environ.get("SPECKLE_DATA", "../shared/data")) / "ssdd", config)
     fake = simulated(config, len(real))
     report(real, clusters, fake)
-    picture(real[np.random.default_rng(1).choice(len(real), 16, replace=False)], fake, args.out)
+    picture(real, fake, args.out)
 
 
 if __name__ == "__main__":

@@ -38,11 +38,11 @@ class SarSimConfig(ImagesConfig):
     empty_fraction: float = 0.04
     ship_length: list[float] = field(default_factory=lambda: [8.0, 30.0])  # *
     ship_amplitude: list[float] = field(default_factory=lambda: [5.0, 20.0])
-    sea_amplitude: list[float] = field(default_factory=lambda: [0.28, 1.0])
-    texture_order: list[float] = field(default_factory=lambda: [4.0, 40.0])  # nu of the K-distribution: low is spiky
-    looks: list[float] = field(default_factory=lambda: [2.0, 50.0])
+    sea_amplitude: list[float] = field(default_factory=lambda: [0.3, 1.0])
+    texture_order: list[float] = field(default_factory=lambda: [5.0, 50.0])  # nu of the K-distribution: low is spiky
+    looks: list[float] = field(default_factory=lambda: [3.0, 50.0])
     resolution: float = 1.2  # of the point spread function, in pixels of the image as it is
-    weighting: list[float] = field(default_factory=lambda: [0.6, 0.85])  # of the band: 1 none (sinc), 0.54 Hamming
+    weighting: list[float] = field(default_factory=lambda: [0.55, 0.8])  # of the band: 1 none (sinc), 0.54 Hamming
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -97,7 +97,7 @@ def simulate(config: SarSimConfig, index: int) -> Scene:
     scale = min(shape) / 64
     label = int(rng.choice(len(CLASSES), p=config.class_probabilities))
     looks, sea = log_uniform(rng, config.looks), log_uniform(rng, config.sea_amplitude)
-    landscape = LANDSCAPES[CLASSES[label]](rng, shape, scale, max(3 * sea, log_uniform(rng, [1.5, 6.0])))
+    landscape = LANDSCAPES[CLASSES[label]](rng, shape, scale, max(3 * sea, log_uniform(rng, [1.5, 7.0])))
     ships = place_ships(config, rng, landscape, scale=scale, weakest=5 * sea)
     return Scene(
         np.sqrt(
@@ -137,15 +137,13 @@ def echoes(
     config: SarSimConfig, rng: np.random.Generator, landscape: Landscape, ships: list[Ship], *, looks: float
 ) -> Float[ndarray, "h w"]:
     """Intensity of all point scatterers, of ships and of land."""
-    points = [landscape.points, *(scatterers(rng, ship) for ship in ships)]
-    x, y, amplitude = (np.concatenate(part) for part in zip(*points, strict=True))
     return point_response(
         rng,
-        (x, y, amplitude),
+        np.concatenate([landscape.points, *(scatterers(rng, ship) for ship in ships)], axis=1),
         landscape.land.shape,
         looks=min(round(looks), 3),  # more would cost time and change little: the deck is averaged over its points
         resolution=config.resolution,
-        weighting=rng.uniform(*config.weighting),
+        weighting=rng.uniform(config.weighting[0], config.weighting[1]),
     )
 
 
@@ -156,7 +154,7 @@ def place_ships(
     if rng.random() < config.empty_fraction:
         return []
     shape = landscape.land.shape
-    number = rng.integers(1, config.max_ships + 1)
+    number = rng.integers(1, rng.integers(1, config.max_ships + 1) + 1)  # few more often than many
     amplitude = max(log_uniform(rng, config.ship_amplitude), weakest)
     course = rng.uniform(0, 2 * np.pi)
     occupied = landscape.land.copy()
@@ -194,7 +192,7 @@ def random_ship(
         beam=max(length / rng.uniform(5, 9), 1.4 * scale, 1.5),
         heading=heading,
         amplitude=amplitude * np.exp(rng.normal(0, 0.2)),
-        smear=0.0 if moored or rng.random() < 0.8 else rng.uniform(2, 6) * scale,
+        smear=0.0 if moored or rng.random() < 0.8 else rng.uniform(1.5, 4) * scale,
         wake=0.0 if moored or rng.random() < 0.6 else rng.uniform(0.4, 0.8),
     )
 

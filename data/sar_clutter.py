@@ -70,12 +70,12 @@ def sea_spectrum(rng: np.random.Generator, shape: tuple[int, int], scale: float)
     """Random spectrum of the sea's texture: gusts, often swell, sometimes wind streaks. Lengths grow with `scale`."""
     gusts = low_pass(shape, scale * rng.uniform(1.0, 6.0))
     power = gusts / gusts.sum()
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         length = scale * rng.uniform(6.0, 14.0)
         direction = rng.uniform(0, np.pi)
         swell = wave_train(shape, wavelength=length, direction=direction, along=length, across=0.6 * length)
         power += rng.uniform(0.5, 3.0) * swell / swell.sum()
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         direction = rng.uniform(0, np.pi)
         streaks = wave_train(shape, wavelength=np.inf, direction=direction, along=15 * scale, across=1.5 * scale)
         power += rng.uniform(0.5, 2.0) * streaks / streaks.sum()

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from data.sar_clutter import gamma_field, gaussian_field, low_pass
-from data.sar_ships import NO_POINTS, Points
+from data.sar_ships import Points
 
 Berth = tuple[float, float, float, float]  # x, y, heading and the longest ship, in pixels
 
@@ -53,7 +53,7 @@ def random_shore(rng: np.random.Generator, shape: tuple[int, int]) -> Shore:
 
 def open_sea(rng: np.random.Generator, shape: tuple[int, int], scale: float, amplitude: float) -> Landscape:
     """No land at all; it draws nothing from `rng`."""
-    return Landscape(np.zeros(shape, bool), np.zeros(shape), NO_POINTS, [])
+    return Landscape(np.zeros(shape, bool), np.zeros(shape), np.zeros((3, 0)), [])
 
 
 def coast(rng: np.random.Generator, shape: tuple[int, int], scale: float, amplitude: float) -> Landscape:
@@ -67,7 +67,7 @@ def coast(rng: np.random.Generator, shape: tuple[int, int], scale: float, amplit
     intensity = amplitude**2 * relief * shore * fine_texture(rng, shape)
     y, x = np.nonzero(inland > 0)
     bright = rng.integers(len(x), size=len(x) // 60) if len(x) else np.zeros(0, int)
-    points = x[bright] + 0.0, y[bright] + 0.0, amplitude * rng.rayleigh(2.5, len(bright))
+    points = np.stack([x[bright], y[bright], amplitude * rng.rayleigh(2.5, len(bright))])
     return Landscape(inland > 0, intensity, points, [])
 
 
@@ -128,4 +128,4 @@ def walls(
     x, y = shore.to_image(u, v)
     facing = rng.choice([0.1, 0.4, 1.2], p=[0.4, 0.35, 0.25], size=len(edges))[owner]
     crane = np.where(rng.random(len(owner)) < 0.06, 3.0, 1.0)
-    return x, y, amplitude * scale * facing * crane * rng.rayleigh(1.0, len(owner))
+    return np.stack([x, y, amplitude * scale * facing * crane * rng.rayleigh(1.0, len(owner))])

@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-Points = tuple[Float[ndarray, " n"], Float[ndarray, " n"], Float[ndarray, " n"]]  # x, y, amplitude
-NO_POINTS: Points = (np.zeros(0), np.zeros(0), np.zeros(0))
+Points = Float[ndarray, "3 _"]  # rows x, y, amplitude
 
 
 @dataclass(frozen=True)
@@ -62,14 +61,14 @@ def scatterers(rng: np.random.Generator, ship: Ship) -> Points:
     amplitude = ship.amplitude * np.sqrt(power * ship.length * ship.beam)
     u, v = u * ship.length, v * ship.beam
     cos, sin = np.cos(ship.heading), np.sin(ship.heading)
-    points = ship.x + u * cos - v * sin, ship.y + u * sin + v * cos, amplitude
+    points = np.stack([ship.x + u * cos - v * sin, ship.y + u * sin + v * cos, amplitude])  # (3, n)
     return smeared(rng, points, ship.smear) if ship.smear else points
 
 
 def smeared(rng: np.random.Generator, points: Points, length: float) -> Points:
     """Each point's energy spread over `length` pixels of azimuth, as a target's motion during the aperture does."""
     x, y, amplitude = np.repeat(points, 4, axis=1)
-    return x, y + length * rng.uniform(-0.5, 0.5, len(y)), amplitude / 2
+    return np.stack([x, y + length * rng.uniform(-0.5, 0.5, len(y)), amplitude / 2])
 
 
 def point_spread(distance: Float[ndarray, "*s"], resolution: float, weighting: float) -> Float[ndarray, "*s"]:
