@@ -85,7 +85,7 @@ def q_sample(x_0: Images, eps: Images, alpha: Scale, sigma: Scale) -> Images:
 
 
 def target(prediction_type: str, x_0: Images, eps: Images, alpha: Scale, sigma: Scale) -> Images:
-    """What the network should output; v = alpha eps - sigma x_0 (Salimans & Ho 2022, section 2.4)."""
+    """What the network should output; v = alpha eps - sigma x_0 (Salimans & Ho 2022, section 4)."""
     if prediction_type == "eps":
         return eps
     if prediction_type == "x_0":
@@ -117,7 +117,7 @@ def predict_eps(prediction_type: str, output: Images, x_t: Images, alpha: Scale,
 def posterior_coefficients(
     alpha_t: Number, sigma_t: Number, alpha_s: Number, sigma_s: Number
 ) -> PosteriorCoefficients[Number]:
-    """The coefficients of q(x_s | x_t, x_0) for a less noisy s (Kingma et al. 2021, appendix A, equations 24 to 29).
+    """The coefficients of q(x_s | x_t, x_0) for a less noisy s (Kingma et al. 2021, appendix A).
 
     For s = t - 1 of a variance-preserving schedule they are equations 6 and 7 of Ho et al. 2020.
     """

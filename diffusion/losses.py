@@ -129,7 +129,7 @@ def vlb_term(
     KL(q(x_s | x_t, x_0) || p(x_s | x_t)), and on the last step the likelihood -log p(x_0 | x_t).
     """
     c = posterior_coefficients(levels.alpha[:-1], levels.sigma[:-1], levels.alpha[1:], levels.sigma[1:])
-    # The posterior of the last step has no variance: the decoder takes that of the step before (iDDPM, section 3.1).
+    # The posterior of the last step has no variance: the decoder takes that of the step before, as iDDPM's code does.
     variance = torch.cat([c.variance[:-1], c.variance[-2:-1] if len(levels.t) > 1 else c.upper_variance])
     lower, upper = lookup(variance, step, x_0), lookup(c.upper_variance, step, x_0)
     fraction = torch.ones_like(x_0) if denoised.variance_fraction is None else denoised.variance_fraction

@@ -249,9 +249,7 @@ def test_a_sample_does_not_depend_on_its_batch(options, threshold):
 
     def draw(seeds):
         shape = (len(seeds), 1, 4, 5)
-        return sample(
-            curved_denoiser, SCHEDULES["cosine"], config, shape, generators=generators(seeds), device="cpu"
-        )  # fmt: skip
+        return sample(curved_denoiser, SCHEDULES["cosine"], config, shape, generators=generators(seeds), device="cpu")
 
     whole = draw(range(5))
     assert torch.isfinite(whole).all()
@@ -274,9 +272,15 @@ def test_what_a_sampler_passes_on(options):
     config = sampler_config_from_dict(options | {"num_inference_steps": 4})
     state = torch.get_rng_state()
     x_0 = sample(
-        denoiser, SCHEDULES["cosine"], config, (2, 1, 4, 4), generators=generators([0, 1]), cond=cond, device="cpu",
+        denoiser,
+        SCHEDULES["cosine"],
+        config,
+        (2, 1, 4, 4),
+        generators=generators([0, 1]),
+        cond=cond,
+        device="cpu",
         callback=lambda i, x_t, x_0: steps.append((i, x_t, x_0)),
-    )  # fmt: skip
+    )
     assert (torch.get_rng_state() == state).all()
     assert all(given is cond for _, given in seen)
     expected = [999, 749, 499, 249] if options["name"] != "heun" else [999, 749, 749, 499, 499, 249, 249]
@@ -356,6 +360,10 @@ def test_learned_variance_needs_a_model_that_learned_it():
     config = sampler_config_from_dict({"name": "ddpm", "variance": "learned", "num_inference_steps": 3})
     with pytest.raises(ValueError, match=r"sampler.variance: 'learned' needs a model trained with .*learned_variance"):
         sample(
-            lambda x_t, t, cond: Denoised(x_t), SCHEDULES["cosine"], config, (1, 1, 4, 4), generators=generators([0]),
+            lambda x_t, t, cond: Denoised(x_t),
+            SCHEDULES["cosine"],
+            config,
+            (1, 1, 4, 4),
+            generators=generators([0]),
             device="cpu",
-        )  # fmt: skip
+        )

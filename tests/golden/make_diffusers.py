@@ -43,16 +43,25 @@ def cases():
                     for eta in (0.0, 0.6, 1.0):
                         yield case | {"sampler": "ddim", "spacing": spacing, "num_inference_steps": n, "eta": eta}
                     yield case | {
-                        "sampler": "ddpm", "spacing": spacing, "num_inference_steps": n, "variance": "fixed_small"
-                    }  # fmt: skip
+                        "sampler": "ddpm",
+                        "spacing": spacing,
+                        "num_inference_steps": n,
+                        "variance": "fixed_small",
+                    }
                 for spacing, n in (("trailing", 7), ("linspace", 7)):
                     yield case | {
-                        "sampler": "ddpm", "spacing": spacing, "num_inference_steps": n, "variance": "fixed_small"
-                    }  # fmt: skip
+                        "sampler": "ddpm",
+                        "spacing": spacing,
+                        "num_inference_steps": n,
+                        "variance": "fixed_small",
+                    }
                 for variance in ("fixed_large", "learned"):
                     yield case | {
-                        "sampler": "ddpm", "spacing": "leading", "num_inference_steps": 7, "variance": variance
-                    }  # fmt: skip
+                        "sampler": "ddpm",
+                        "spacing": "leading",
+                        "num_inference_steps": 7,
+                        "variance": variance,
+                    }
 
 
 def run(case, x, noise):
@@ -76,9 +85,7 @@ def run(case, x, noise):
     for i, t in enumerate(scheduler.timesteps):
         output = network(x, t, case.get("variance") == "learned")
         if case["sampler"] == "ddim":
-            step = scheduler.step(
-                output, t, x, eta=case["eta"], use_clipped_model_output=True, variance_noise=noise[i]
-            )  # fmt: skip
+            step = scheduler.step(output, t, x, eta=case["eta"], use_clipped_model_output=True, variance_noise=noise[i])
         else:
             scheduling_ddpm.randn_tensor = lambda *args, i=i, **kwargs: noise[i]
             step = scheduler.step(output, t, x)
