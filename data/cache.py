@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ import numpy as np
 from jaxtyping import UInt
 
 FORMAT_VERSION = 1  # part of every key: raise it when the same input would give other pixels
+ABANDONED = 86400.0  # seconds
 
 
 def content_key(description: dict[str, Any]) -> str:
@@ -39,12 +41,12 @@ def cached(
     cache_dir: Path, key: str, recipe: Callable[[], Recipe]
 ) -> tuple[UInt[np.ndarray, "n c h w"], dict[str, Any]]:
     """The read-only memory map and the metadata under `key`, made by `recipe` where they are absent or damaged."""
-    entry = read_entry(cache_dir, key)
-    if entry is None:
-        write_entry(cache_dir, key, recipe())
+    for _ in range(3):  # more than once only while another process replaces the same damaged entry
         entry = read_entry(cache_dir, key)
-        assert entry is not None
-    return entry
+        if entry is not None:
+            return entry
+        write_entry(cache_dir, key, recipe())
+    raise OSError(f"the cache entry {cache_dir / key} cannot be read back as it was written: is the disk sound?")
 
 
 def read_entry(cache_dir: Path, key: str) -> tuple[UInt[np.ndarray, "n c h w"], dict[str, Any]] | None:
@@ -63,13 +65,16 @@ def read_entry(cache_dir: Path, key: str) -> tuple[UInt[np.ndarray, "n c h w"], 
 def write_entry(cache_dir: Path, key: str, recipe: Recipe) -> None:
     """Store what `recipe` makes under `key`, replacing a damaged entry."""
     cache_dir.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{key[:16]}-", dir=cache_dir))
+    _sweep(cache_dir)
+    workplace = Path(tempfile.mkdtemp(prefix=".building-", dir=cache_dir))
     try:
-        digest = _write_pixels(building / "pixels.npy", recipe)
-        (building / "entry.json").write_text(json.dumps({"sha256": digest, "meta": recipe.meta}))
-        _put_in_place(building, cache_dir / key, lambda: read_entry(cache_dir, key) is not None)
+        entry = workplace / "entry"
+        entry.mkdir()
+        digest = _write_pixels(entry / "pixels.npy", recipe)
+        (entry / "entry.json").write_text(json.dumps({"sha256": digest, "meta": recipe.meta}))
+        _put_in_place(entry, cache_dir, key)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _write_pixels(path: Path, recipe: Recipe) -> str:
@@ -90,15 +95,23 @@ def _write_pixels(path: Path, recipe: Recipe) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _put_in_place(building: Path, folder: Path, is_good: Callable[[], bool]) -> None:
-    try:
-        building.rename(folder)
-        return
-    except OSError:
-        if is_good():  # another process was first; its pixels are the same
+def _put_in_place(entry: Path, cache_dir: Path, key: str) -> None:
+    for attempt in range(10):
+        try:
+            entry.rename(cache_dir / key)
             return
-    damaged = building.with_name(building.name + "-damaged")
-    with contextlib.suppress(FileNotFoundError):
-        folder.rename(damaged)
-        shutil.rmtree(damaged, ignore_errors=True)
-    building.rename(folder)
+        except OSError as error:  # something is there already
+            if read_entry(cache_dir, key) is not None:  # another process was first; its pixels are the same
+                return
+            reason = error
+        with contextlib.suppress(FileNotFoundError):
+            (cache_dir / key).rename(entry.with_name(f"damaged-{attempt}"))  # goes with the workplace
+    raise reason
+
+
+def _sweep(cache_dir: Path) -> None:
+    """Remove what processes that were killed have left, once it is a day old."""
+    for workplace in cache_dir.glob(".building-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - workplace.stat().st_mtime > ABANDONED:
+                shutil.rmtree(workplace, ignore_errors=True)
