@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 from jaxtyping import Bool, Float, Int
+from scipy.ndimage import gaussian_filter
 
 from data.image_set import ImagesConfig, height_width
 from data.intensity import IntensityConfig
 from data.mri_anatomy import Layer, Tissue, brain_layers, cavity, outer_layers
 from data.mri_lesion import grow_lesion
-from data.mri_signal import RELAXATION, Sequence, coil_shading, draw_sequence, rician, tissue_signal
+from data.mri_signal import RELAXATION, Scan, coil_shading, draw_scan, rician, tissue_signal
 from data.signed_distance import Points, smooth_field
 
 CLASSES = ["healthy", "lesion"]
@@ -27,9 +27,10 @@ PLANES = {
 class MriSimConfig(ImagesConfig):
     """Simulated head slices in three planes and three contrasts.
 
-    `planes` are drawn from with equal chance; `t2_fraction` and `flair_fraction` of the slices have that contrast, the
-    rest T1, mostly after a contrast agent. `field_of_view` is the mean extent of the shorter side in mm. `snr` is the
-    median ratio of white matter to the noise of a pixel, `shading` the standard deviation of the coil's log sensitivity.
+    `planes`: drawn from with equal chance. `t2_fraction`, `flair_fraction`: share of slices with that contrast; the
+    rest is T1, mostly after a contrast agent. `lesion_fraction`: share with a lesion. `field_of_view`: median extent of
+    the shorter side in mm. `snr`: median ratio of white matter to a pixel's noise; it varies about twofold from slice
+    to slice. `shading`: standard deviation of the logarithm of the coil's sensitivity, per quadratic term.
     """
 
     name: str = "mri_sim"
@@ -40,7 +41,7 @@ class MriSimConfig(ImagesConfig):
     flair_fraction: float = 0.08
     lesion_fraction: float = 0.5
     field_of_view: float = 220.0
-    snr: float = 50.0
+    snr: float = 60.0
     shading: float = 0.12
 
     def __post_init__(self) -> None:
@@ -94,7 +95,7 @@ def simulate(config: MriSimConfig, index: int) -> Scene:
     contrast = (
         "t2" if draw < config.t2_fraction else "flair" if draw < config.t2_fraction + config.flair_fraction else "t1"
     )
-    sequence = draw_sequence(contrast, rng)
+    scan = draw_scan(contrast, rng)
 
     cranium = cavity(points)
     layers = [*outer_layers(points, cranium, rng), *brain_layers(points, cranium, rng)]
@@ -103,15 +104,15 @@ def simulate(config: MriSimConfig, index: int) -> Scene:
         lesion = grow_lesion(points, cranium, layers, rng)
         layers += lesion
         mask = lesion[0].distance < 0
-    signal, tissue = paint(layers, pixel, sequence, rng)
-    signal = gaussian_filter(signal, 0.4, mode="nearest")  # point spread of the window on k-space
+    signal, tissue = paint(layers, pixel, scan)
+    signal = gaussian_filter(signal, 0.45, mode="nearest")  # point spread of the window on k-space
     texture = 1 + 0.04 * smooth_field(points, (8, 60), rng, waves=20)[0]
     # The receiver is tuned to the brightest of the common tissues.
-    brightest = max(tissue_signal(RELAXATION[t], sequence) for t in (Tissue.FAT, Tissue.CSF, Tissue.EDEMA))
+    brightest = max(tissue_signal(RELAXATION[t], scan) for t in (Tissue.FAT, Tissue.CSF, Tissue.EDEMA))
     gain = 0.68 / brightest * np.exp(rng.normal(0, 0.2))
     reach = 1 / (1 + np.exp(-(points[2] + rng.uniform(85, 140)) / 14))  # the head coil ends at the neck
     signal = signal * gain * texture * reach * coil_shading(height, width, config.shading, rng)
-    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], sequence) / (config.snr * np.exp(rng.normal(0, 1.0)))
+    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], scan) / (config.snr * np.exp(rng.normal(0, 0.8)))
     return Scene(rician(signal, sigma, rng), label, tissue, mask, [_box(mask)] if label else [])
 
 
@@ -129,9 +130,7 @@ def slice_points(plane: str, height: int, width: int, pixel: float, rng: np.rand
     return points + 1.8 * smooth_field(points, (100, 250), rng, channels=3, waves=6)
 
 
-def paint(
-    layers: list[Layer], pixel: float, sequence: Sequence, rng: np.random.Generator
-) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
+def paint(layers: list[Layer], pixel: float, scan: Scan) -> tuple[Float[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
     """Noise-free signal with partial volume, and the tissue that fills most of each pixel."""
     signal = np.zeros(layers[0].distance.shape, np.float32)
     tissue = np.zeros(signal.shape, np.int64)
@@ -139,7 +138,7 @@ def paint(
         covered = np.clip(0.5 - layer.distance / pixel, 0, 1)
         if layer.thickness < np.inf:
             covered -= np.clip(0.5 - (layer.distance + layer.thickness) / pixel, 0, 1)
-        signal += covered * (tissue_signal(RELAXATION[layer.tissue], sequence) - signal)
+        signal += covered * (tissue_signal(RELAXATION[layer.tissue], scan) - signal)
         tissue[covered > 0.5] = layer.tissue
     return signal, tissue
 

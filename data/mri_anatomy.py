@@ -12,7 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.signed_distance import Distance, Points, capsule, ellipsoid, smooth_field, smooth_union
+from data.signed_distance import (
+    Distance,
+    Pair,
+    Points,
+    Triple,
+    capsule,
+    ellipsoid,
+    length,
+    mirror,
+    smooth_field,
+    smooth_union,
+)
 
 
 class Tissue(IntEnum):
@@ -34,6 +45,7 @@ class Tissue(IntEnum):
     EDEMA = 13
     TUMOUR = 14
     NECROSIS = 15
+    EYE = 16
 
 
 class Layer(NamedTuple):
@@ -48,12 +60,12 @@ class Layer(NamedTuple):
 FACE = [
     (Tissue.FAT, (32, 44, -34), (19, 30, 18)),  # orbits
     (Tissue.MUSCLE, (28, 36, -34), (9, 20, 7)),  # eye muscles and optic nerve
-    (Tissue.CSF, (32, 62, -34), (12, 12, 12)),  # eyes
+    (Tissue.EYE, (32, 62, -34), (12, 12, 12)),
     (Tissue.MUSCLE, (0, 40, -92), (24, 34, 20)),  # tongue
     (Tissue.BONE, (0, 62, -78), (24, 26, 5)),  # palate
     (Tissue.BONE, (26, 62, -98), (8, 24, 12)),  # jaw
     (Tissue.MARROW, (26, 62, -98), (4, 18, 7)),
-    (Tissue.AIR, (30, 50, -60), (14, 17, 15)),  # maxillary sinuses
+    (Tissue.AIR, (30, 50, -60), (12, 15, 13)),  # maxillary sinuses
     (Tissue.AIR, (8, 56, -54), (5, 30, 18)),  # nasal cavity
     (Tissue.PITUITARY, (8, 54, -50), (3, 20, 3)),  # turbinates
     (Tissue.PITUITARY, (8, 54, -60), (3, 24, 4)),
@@ -90,22 +102,18 @@ def _jittered(table: list, points: Points, rng: np.random.Generator) -> list[Lay
     """The ellipsoids of a table, each moved by about 1.5 mm and resized by about 8 %."""
     layers = []
     for tissue, centre, radii in table:
-        moved = np.array(centre, float) + rng.normal(0, 1.5, 3) * (1 if centre[0] else np.array([0, 1, 1]))
-        layers.append(Layer(tissue, ellipsoid(points, moved, np.array(radii) * np.exp(rng.normal(0, 0.08, 3)))))
+        moved = centre + rng.normal(0, 1.5, 3) * [centre[0] != 0, 1, 1]  # what stands on the midline stays there
+        layers.append(Layer(tissue, ellipsoid(points, moved, radii * np.exp(rng.normal(0, 0.08, 3)))))
     return layers
-
-
-def _array(*values: float) -> np.ndarray:
-    return np.array(values, float)
 
 
 def cavity(points: Points) -> Distance:
     """The inside of the skull: vault, temporal and posterior fossae."""
     x, y, z = points
-    vault = np.maximum(ellipsoid(points, _array(0, -17, 16), _array(68, 87, 63)), -26 - z)
-    temporal = ellipsoid(np.stack([np.abs(x), y, z]), _array(40, -8, -20), _array(28, 40, 25))
-    fossa = ellipsoid(points, _array(0, -58, -30), _array(60, 46, 33))
-    fossa = np.maximum(fossa, y + 14 + 0.4 * np.abs(x))  # the petrous bones run outwards and back
+    vault = np.maximum(ellipsoid(points, (0, -17, 16), (68, 87, 63)), -26 - z)
+    temporal = ellipsoid(mirror(points), (40, -8, -20), (28, 40, 25))
+    fossa = ellipsoid(points, (0, -58, -30), (60, 46, 33))
+    fossa = np.maximum(fossa, y + 8 + 0.75 * np.abs(x))  # the petrous bones run outwards and back
     return smooth_union(smooth_union(vault, temporal, 10), fossa, 10)
 
 
@@ -119,8 +127,8 @@ def soft_tissue(points: Points, inside: Distance, rng: np.random.Generator) -> l
         Layer(Tissue.MUSCLE, inside),
         Layer(Tissue.FAT, np.maximum(4 * (1.1 - pads), inside)),
         Layer(Tissue.FAT, np.maximum(5 * np.abs(sheets) - 0.5, inside), 1.0),
-        Layer(Tissue.AIR, np.maximum(4 * (0.8 - pockets), middle)),
-        Layer(Tissue.PITUITARY, np.maximum(5 * np.abs(pockets - 0.8) - 1, middle), 2.0),  # mucosa
+        Layer(Tissue.AIR, np.maximum(4 * (1.0 - pockets), middle)),
+        Layer(Tissue.PITUITARY, np.maximum(5 * np.abs(pockets - 1.0) - 1, middle), 2.0),  # mucosa
         Layer(Tissue.VESSEL, np.maximum(5 * (1.7 - np.abs(pads - sheets)), inside)),
     ]
 
@@ -129,23 +137,24 @@ def outer_layers(points: Points, cranium: Distance, rng: np.random.Generator) ->
     """Skin, face, neck and skull: everything outside the cavity, and the fluid that fills it."""
     skull = rng.uniform(4, 7)
     scalp = rng.uniform(3, 6) * np.exp(0.2 * smooth_field(points, (50, 150), rng, waves=6)[0])
-    x, y, z = points
     head = cranium - skull - scalp
     for centre, radii in (((0, 32, -58), (68, 50, 66)), ((0, 62, -98), (34, 26, 28))):  # face, chin
-        head = smooth_union(head, ellipsoid(points, _array(*centre), _array(*radii)), 16)
-    head = smooth_union(head, ellipsoid(points, _array(0, 90, -48), _array(14, 17, 18)), 12)  # nose
-    head = smooth_union(head, capsule(points, _array(0, -22, -60), _array(0, -38, -170), (66, 68)), 30)  # neck
-    vertebrae = capsule(points, _array(0, -16, -66), _array(0, -26, -170), (9, 10))
+        head = smooth_union(head, ellipsoid(points, centre, radii), 16)
+    head = smooth_union(head, ellipsoid(points, (0, 90, -48), (11, 16, 16)), 12)  # nose
+    head = smooth_union(head, capsule(points, (0, -22, -60), (0, -38, -170), (66, 68)), 30)  # neck
+    vertebrae = capsule(points, (0, -16, -66), (0, -26, -170), (9, 10))
     rough = 2.5 * smooth_field(points, (15, 50), rng, channels=3)  # no organ of the face is a true ellipsoid
-    discs = np.abs((z + 200) % 19 - 9.5) - 7  # one vertebra every 19 mm
+    discs = np.abs((points[2] + 200) % 19 - 9.5) - 8  # one vertebra every 19 mm
+    organs = _jittered(FACE, mirror(points) + rough, rng)
+    face = [Layer(organ.tissue, np.maximum(organ.distance, head + 2)) for organ in organs]  # under the skin
     return [
         Layer(Tissue.FAT, head),
         *soft_tissue(points, head + scalp, rng),
-        Layer(Tissue.BONE, vertebrae - 1.5),
+        Layer(Tissue.BONE, vertebrae - 1),
         Layer(Tissue.MARROW, np.maximum(vertebrae, discs)),
-        *_jittered(FACE, np.stack([np.abs(x), y, z]) + rough, rng),
-        Layer(Tissue.CSF, capsule(points, _array(0, -40, -50), _array(0, -48, -170), (8, 8))),
-        Layer(Tissue.WHITE, capsule(points, _array(0, -40, -50), _array(0, -48, -170), (5, 5))),
+        *face,
+        Layer(Tissue.CSF, capsule(points, (0, -40, -50), (0, -48, -170), (8, 8))),
+        Layer(Tissue.WHITE, capsule(points, (0, -40, -50), (0, -48, -170), (5, 5))),
         Layer(Tissue.BONE, cranium - skull),
         Layer(Tissue.MARROW, np.abs(cranium - skull / 2) - skull / 7, skull / 3.5),
         Layer(Tissue.DURA, cranium - 1.2, 1.5),
@@ -153,10 +162,10 @@ def outer_layers(points: Points, cranium: Distance, rng: np.random.Generator) ->
     ]
 
 
-def clefts(points: Points, centre: np.ndarray, spacing: tuple[float, float], rng: np.random.Generator) -> Distance:
+def clefts(points: Points, centre: Triple, spacing: Pair, rng: np.random.Generator) -> Distance:
     """Distance to the middle of random clefts that run towards `centre`, `spacing` mm from one to the next but one."""
-    outward = points - centre.astype(points.dtype)[:, None, None]
-    reach = np.sqrt(np.einsum("chw,chw->hw", outward, outward)) + 1e-6
+    outward = points - np.asarray(centre, points.dtype)[:, None, None]
+    reach = length(outward) + 1e-6
     # On a sphere the field would fold radially only; a share of the points themselves bends the clefts.
     folds = smooth_field(outward * (0.4 + 0.75 * reach.mean() / reach), spacing, rng, waves=16)[0]
     return np.abs(folds) * (np.sqrt(3) / (2 * np.pi) * np.mean(spacing))  # divided by the rms slope
@@ -166,11 +175,11 @@ def cortex(points: Points, cerebrum: Distance, rng: np.random.Generator) -> list
     """Grey ribbon and white matter, folded around sulci that run inwards from the surface."""
     x, y, z = points
     width, depth = rng.uniform(0.6, 2.2), rng.uniform(12, 20)
-    sulci = clefts(points, _array(0, -17, 12), (20, 32), rng) - width / 2
+    sulci = clefts(points, (0, -17, 12), (20, 32), rng) - width / 2
     sulci = np.maximum(sulci, -depth - cerebrum)
-    core = ellipsoid(points, _array(0, -8, 4), _array(60, 42, 26))
+    core = ellipsoid(points, (0, -8, 4), (60, 42, 26))
     fissure = np.maximum(np.abs(x) - width / 2, -core)  # between the hemispheres
-    sylvian = ellipsoid(np.stack([np.abs(x), y, z + 0.45 * y]), _array(54, -4, 0), _array(19, 30, width))
+    sylvian = ellipsoid(np.stack([np.abs(x), y, z + 0.45 * y]), (54, -4, 0), (19, 30, width))
     fluid = np.minimum(np.minimum(sulci, fissure), sylvian)
     ribbon = rng.uniform(2.6, 3.6)
     return [
@@ -194,15 +203,14 @@ def ventricles(points: Points, rng: np.random.Generator) -> Distance:
 
 def cerebellum_layers(points: Points, tent: Distance, brain: Distance, rng: np.random.Generator) -> list[Layer]:
     """The cerebellum under its tent, its fine folds and its white core."""
-    x, y, z = points
-    surface = np.maximum(np.maximum(tent + 1.5, brain), y + 36 + 0.3 * np.abs(x))
-    notch = ellipsoid(points, _array(0, -90, -62), _array(6, 22, 26))  # between the hemispheres, below and behind
+    front = points[1] + 24 + 0.45 * np.abs(points[0])  # along the petrous bones
+    surface = np.maximum(np.maximum(tent + 1, brain), front)
+    notch = ellipsoid(points, (0, -90, -62), (6, 22, 26))  # between the hemispheres, below and behind
     surface = np.maximum(surface, -notch)
-    folia = np.maximum(clefts(points, _array(0, -45, -36), (6, 11), rng) - 0.4, -11 - surface)
-    mirrored = np.stack([np.abs(x), y, z])
+    folia = np.maximum(clefts(points, (0, -45, -36), (6, 11), rng) - 0.4, -11 - surface)
     return [
         Layer(Tissue.GREY, surface),
-        Layer(Tissue.WHITE, ellipsoid(mirrored, _array(20, -60, -38), _array(25, 14, 9))),
+        Layer(Tissue.WHITE, ellipsoid(mirror(points), (20, -60, -38), (25, 14, 9))),
         Layer(Tissue.CSF, np.maximum(folia, surface), 0.8),
     ]
 
@@ -210,13 +218,13 @@ def cerebellum_layers(points: Points, tent: Distance, brain: Distance, rng: np.r
 def brain_layers(points: Points, cranium: Distance, rng: np.random.Generator) -> list[Layer]:
     """Cerebrum, ventricles, deep nuclei, cerebellum and brain stem."""
     x, y, z = points
-    mirrored = np.stack([np.abs(x), y, z])
+    mirrored = mirror(points)
     brain = cranium + rng.uniform(1, 3)
-    tent = ellipsoid(points, _array(0, -62, -44), _array(66, 44, 36))
-    arc = np.abs(ellipsoid(np.stack([0 * x, y, z]), _array(0, -8, 2), _array(1, 36, 23))) - 3.5
+    tent = ellipsoid(points, (0, -62, -44), (66, 44, 36))
+    arc = np.abs(ellipsoid(np.stack([0 * x, y, z]), (0, -8, 2), (1, 36, 23))) - 3.5
     stem = smooth_union(
-        capsule(points, _array(0, -16, -2), _array(0, -40, -62), (14, 7)),
-        ellipsoid(points, _array(0, -24, -32), _array(19, 14, 15)),
+        capsule(points, (0, -16, -2), (0, -40, -62), (14, 7)),
+        ellipsoid(points, (0, -24, -32), (19, 14, 15)),
         6,
     )
     return [
@@ -226,8 +234,8 @@ def brain_layers(points: Points, cranium: Distance, rng: np.random.Generator) ->
         *_jittered(DEEP_ORGANS, mirrored, rng),
         *cerebellum_layers(points, tent, brain, rng),
         Layer(Tissue.WHITE, stem),
-        Layer(Tissue.VENTRICLE, ellipsoid(points, _array(0, -47, -34), _array(7, 5, 9))),
-        Layer(Tissue.PITUITARY, ellipsoid(points, _array(0, 3, -33), _array(7, 5, 4))),
-        Layer(Tissue.VESSEL, ellipsoid(mirrored, _array(12, 2, -32), _array(3, 5, 4))),
+        Layer(Tissue.VENTRICLE, ellipsoid(points, (0, -47, -34), (7, 5, 9))),
+        Layer(Tissue.PITUITARY, ellipsoid(points, (0, 3, -33), (7, 5, 4))),
+        Layer(Tissue.VESSEL, ellipsoid(mirrored, (12, 2, -32), (3, 5, 4))),
         Layer(Tissue.VESSEL, np.maximum(np.abs(x) - 3.5, np.abs(cranium + 2) - 3.5) + np.maximum(y + 30, 0)),
     ]

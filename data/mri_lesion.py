@@ -3,7 +3,7 @@
 import numpy as np
 
 from data.mri_anatomy import Layer, Tissue
-from data.signed_distance import Distance, Points, smooth_field
+from data.signed_distance import Distance, Points, length, smooth_field
 
 
 def grow_lesion(points: Points, cranium: Distance, layers: list[Layer], rng: np.random.Generator) -> list[Layer]:
@@ -17,7 +17,7 @@ def grow_lesion(points: Points, cranium: Distance, layers: list[Layer], rng: np.
     offset = points - points[:, row, column][:, None, None]
     lobes = smooth_field(points, (10, 40), rng, waves=20)[0]
     lobes -= lobes[row, column]
-    distance = np.sqrt(np.einsum("chw,chw->hw", offset, offset)) - radius * (1 + 0.2 * lobes)
+    distance = length(offset) - radius * (1 + 0.2 * lobes)
     within = np.maximum(distance, cranium)
     edema = rng.uniform(0, 10) if rng.random() < 0.5 else 0.0
     found = [Layer(Tissue.EDEMA, np.maximum(distance - edema - lobes, cranium))] if edema > 2 else []

@@ -5,37 +5,53 @@ from jaxtyping import Float
 
 Points = Float[np.ndarray, "3 h w"]
 Distance = Float[np.ndarray, "h w"]
+Number = float | int
+Pair = tuple[Number, Number]
+Triple = tuple[Number, Number, Number] | Float[np.ndarray, "3"]  # x, y, z
 
 
-def ellipsoid(points: Points, centre: Float[np.ndarray, "3"], radii: Float[np.ndarray, "3"]) -> Distance:
+def _column(triple: Triple, points: Points) -> Float[np.ndarray, "3 1 1"]:
+    return np.asarray(triple, points.dtype)[:, None, None]
+
+
+def length(vectors: Points) -> Distance:
+    """Euclidean norm of each vector."""
+    return np.sqrt(np.einsum("chw,chw->hw", vectors, vectors))
+
+
+def mirror(points: Points) -> Points:
+    """Points with |x| for x: a shape on the right then stands on both sides."""
+    return np.stack([np.abs(points[0]), points[1], points[2]])
+
+
+def ellipsoid(points: Points, centre: Triple, radii: Triple) -> Distance:
     """Distance to an ellipsoid, to first order: f / |grad f| with f = |(p - c) / r| - 1."""
-    centre, radii = centre.astype(points.dtype), radii.astype(points.dtype)
-    scaled = (points - centre[:, None, None]) / radii[:, None, None]  # (3, h, w)
-    norm = np.sqrt(np.einsum("chw,chw->hw", scaled, scaled))  # (h, w)
-    scaled /= radii[:, None, None]
-    slope = np.sqrt(np.einsum("chw,chw->hw", scaled, scaled))  # (h, w), |grad f| * norm
+    scaled = (points - _column(centre, points)) / _column(radii, points)  # (3, h, w)
+    norm, slope = length(scaled), length(scaled / _column(radii, points))  # |grad f| = slope / norm
     return (norm - 1) * norm / (slope + 1e-9)
 
 
-def capsule(
-    points: Points, start: Float[np.ndarray, "3"], end: Float[np.ndarray, "3"], radii: tuple[float, float]
-) -> Distance:
+def capsule(points: Points, start: Triple, end: Triple, radii: Pair) -> Distance:
     """Distance to a tube from `start` to `end` whose radius goes linearly from radii[0] to radii[1]."""
-    start, axis = start.astype(points.dtype), (end - start).astype(points.dtype)
-    offset = points - start[:, None, None]  # (3, h, w)
-    along = np.clip(np.tensordot(axis, offset, 1) / (axis @ axis), 0, 1)  # (h, w), 0 at start, 1 at end
-    offset -= axis[:, None, None] * along
-    return np.sqrt(np.einsum("chw,chw->hw", offset, offset)) - (radii[0] + (radii[1] - radii[0]) * along)
+    axis = _column(end, points) - _column(start, points)
+    offset = points - _column(start, points)  # (3, h, w)
+    along = np.clip((axis * offset).sum(0) / (axis**2).sum(), 0, 1)  # (h, w), 0 at start, 1 at end
+    return length(offset - axis * along) - (radii[0] + (radii[1] - radii[0]) * along)
 
 
-def smooth_union(a: Distance, b: Distance, radius: float) -> Distance:
+def smooth_union(a: Distance, b: Distance, radius: Number) -> Distance:
     """min(a, b) with the edge where they meet filled to a fillet of about `radius` mm."""
     overlap = np.maximum(radius - np.abs(a - b), 0)
     return np.minimum(a, b) - overlap**2 / (4 * radius)
 
 
 def smooth_field(
-    points: Points, wavelengths: tuple[float, float], rng: np.random.Generator, *, channels: int = 1, waves: int = 12
+    points: Points,
+    wavelengths: Pair,
+    rng: np.random.Generator,
+    *,
+    channels: int = 1,
+    waves: int = 12,
 ) -> Float[np.ndarray, "c h w"]:
     """Sum of plane waves with random directions and phases: a smooth field of mean 0 and unit variance."""
     direction = rng.standard_normal((waves, 3))
