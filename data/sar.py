@@ -33,9 +33,9 @@ class SarSimConfig(ImagesConfig):
     seed: int = 0
     hflip: bool = True
     vflip: bool = True
-    class_probabilities: list[float] = field(default_factory=lambda: [0.6, 0.2, 0.2])
+    class_probabilities: list[float] = field(default_factory=lambda: [0.6, 0.2, 0.2])  # of CLASSES
     max_ships: int = 3
-    empty_fraction: float = 0.04
+    empty_fraction: float = 0.04  # share of the scenes that have no ship
     ship_length: list[float] = field(default_factory=lambda: [8.0, 30.0])  # *
     ship_amplitude: list[float] = field(default_factory=lambda: [5.0, 20.0])
     sea_amplitude: list[float] = field(default_factory=lambda: [0.3, 1.0])
@@ -99,15 +99,11 @@ def simulate(config: SarSimConfig, index: int) -> Scene:
     looks, sea = log_uniform(rng, config.looks), log_uniform(rng, config.sea_amplitude)
     landscape = LANDSCAPES[CLASSES[label]](rng, shape, scale, max(3 * sea, log_uniform(rng, [1.5, 7.0])))
     ships = place_ships(config, rng, landscape, scale=scale, weakest=5 * sea)
-    return Scene(
-        np.sqrt(
-            clutter(config, rng, landscape, ships, sea=sea, looks=looks)
-            + echoes(config, rng, landscape, ships, looks=looks)
-        ),
-        label,
-        np.any([np.zeros(shape, bool), *(hull(ship, shape) for ship in ships)], axis=0),
-        [box(hull(ship, shape)) for ship in ships],
-    )
+    power = clutter(config, rng, landscape, ships, sea=sea, looks=looks)
+    power += echoes(config, rng, landscape, ships, looks=looks)
+    hulls = [hull(ship, shape) for ship in ships]
+    mask = np.any([np.zeros(shape, bool), *hulls], axis=0)
+    return Scene(np.sqrt(power), label, mask, [bounding_box(pixels) for pixels in hulls])
 
 
 def log_uniform(rng: np.random.Generator, bounds: list[float]) -> float:
@@ -129,7 +125,7 @@ def clutter(
     power = np.where(landscape.land, landscape.intensity, power)
     # Backscatter changes by up to 4 dB from near to far range.
     power *= 10 ** (rng.uniform(-0.2, 0.2) * np.linspace(-1, 1, shape[1]))
-    grain = rng.uniform(0, 0.5) if rng.random() < 0.8 else rng.uniform(0.5, 1.2)  # oversampled images are blotchy
+    grain = rng.uniform(0, 0.4) if rng.random() < 0.85 else rng.uniform(0.5, 1.2)  # oversampled images are blotchy
     return power * gamma_field(looks, gaussian_field(rng, shape, low_pass(shape, grain)))
 
 
@@ -180,8 +176,7 @@ def random_ship(
     height, width = landscape.land.shape
     moored = bool(landscape.berths) and rng.random() < 0.7
     if moored:
-        x, y, heading, room = landscape.berths[rng.integers(len(landscape.berths))]
-        length = min(length, max(room, 8 * scale))
+        x, y, heading = landscape.berths[rng.integers(len(landscape.berths))]
     else:
         x, y = rng.uniform(0, [width, height])
         heading = course + np.pi * rng.integers(2) + rng.normal(0, 0.3)
@@ -197,7 +192,7 @@ def random_ship(
     )
 
 
-def box(mask: Bool[ndarray, "h w"]) -> list[int]:
+def bounding_box(mask: Bool[ndarray, "h w"]) -> list[int]:
     """[x, y, w, h] of the smallest box that holds all true pixels."""
     y, x = np.nonzero(mask)
     return [int(x.min()), int(y.min()), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1]

@@ -1,4 +1,4 @@
-"""Landscapes of SAR scenes: open sea, a natural coast, and a harbour with quays, piers, blocks, cranes and berths."""
+"""Landscapes of SAR scenes: open sea, a natural coast, and a harbour with its quay, piers, buildings and berths."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from data.sar_clutter import gamma_field, gaussian_field, low_pass
+from data.sar_clutter import gamma_field, gaussian_field, low_pass, wave_train
 from data.sar_ships import Points
 
-Berth = tuple[float, float, float, float]  # x, y, heading and the longest ship, in pixels
+Berth = tuple[float, float, float]  # x, y and heading of a moored ship
 
 
 @dataclass
@@ -66,18 +66,18 @@ def coast(rng: np.random.Generator, shape: tuple[int, int], scale: float, amplit
     shore = 1 + rng.uniform(0, 4) * np.exp(-np.maximum(inland, 0) / (1.5 * scale))
     intensity = amplitude**2 * relief * shore * fine_texture(rng, shape)
     y, x = np.nonzero(inland > 0)
-    bright = rng.integers(len(x), size=len(x) // 60) if len(x) else np.zeros(0, int)
+    bright = rng.integers(len(x), size=len(x) // 30) if len(x) else np.zeros(0, int)
     points = np.stack([x[bright], y[bright], amplitude * rng.rayleigh(2.5, len(bright))])
     return Landscape(inland > 0, intensity, points, [])
 
 
 def fine_texture(rng: np.random.Generator, shape: tuple[int, int]) -> Float[ndarray, "h w"]:
     """Spiky gamma texture from pixel to pixel, as of vegetation, roofs and roads. Mean 1."""
-    return gamma_field(rng.uniform(0.6, 2.0), gaussian_field(rng, shape, low_pass(shape, rng.uniform(0.3, 0.7))))
+    return gamma_field(rng.uniform(1.0, 3.0), gaussian_field(rng, shape, low_pass(shape, rng.uniform(0.2, 0.7))))
 
 
 def harbour(rng: np.random.Generator, shape: tuple[int, int], scale: float, amplitude: float) -> Landscape:
-    """A straight quay with piers; blocks in rows, walls and cranes along the edges, berths beside each pier."""
+    """A straight quay with piers, buildings in rows, walls and cranes along the edges, and berths beside each pier."""
     shore = random_shore(rng, shape)
     u, v = shore.from_image(shape)
     land = v < 0
@@ -88,44 +88,33 @@ def harbour(rng: np.random.Generator, shape: tuple[int, int], scale: float, ampl
         width, length, gap = scale * rng.uniform([3, 8, 12], [9, 26, 30])
         end = start + width
         land |= (u >= start) & (u < end) & (v < length)
-        edges += [
-            (start, 0, start, length),
-            (start, length, end, length),
-            (end, length, end, 0),
-            (end, 0, end + gap, 0),
-        ]
+        edges += [(start, 0, start, length), (start, length, end, length)]
+        edges += [(end, length, end, 0), (end, 0, end + gap, 0)]
         clear = 2.5 * scale  # from a wall to the middle of a moored ship
-        sides = [(start - clear, length / 2, np.pi / 2, length), (end + clear, length / 2, -np.pi / 2, length)]
-        for ub, vb, turn, room in [*sides, (end + gap / 2, clear, 0.0, 0.8 * gap)]:
+        beside = [(start - clear, length / 2, 0.5), (end + clear, length / 2, -0.5), (end + gap / 2, clear, 0.0)]
+        for ub, vb, turn in beside:
             x, y = shore.to_image(np.array([ub]), np.array([vb]))
-            berths.append((x.item(), y.item(), shore.angle + turn, room))
+            berths.append((x.item(), y.item(), shore.angle + turn * np.pi))
         start = end + gap
-    intensity = amplitude**2 * blocks(rng, u, v, scale) * fine_texture(rng, shape)
-    return Landscape(land, intensity, walls(rng, shore, np.array(edges), scale, amplitude), berths)
+    intensity = amplitude**2 * buildings(rng, shape, scale, shore.angle) * fine_texture(rng, shape)
+    return Landscape(land, intensity, walls(rng, shore, np.array(edges), amplitude), berths)
 
 
-def blocks(
-    rng: np.random.Generator, u: Float[ndarray, "h w"], v: Float[ndarray, "h w"], scale: float
-) -> Float[ndarray, "h w"]:
-    """Mean intensity of built-up land: rows of blocks, bare or stacked with containers, and dark lanes between."""
-    length, depth = scale * rng.uniform([8, 4], [20, 9])
-    row = np.floor(v / depth).astype(int)
-    u = u + (row * 0.37 % 1) * length  # rows are not aligned
-    column = np.floor(u / length).astype(int)
-    table = rng.choice([0.1, 0.4, 1.0, 3.0], p=[0.25, 0.3, 0.3, 0.15], size=(16, 16))
-    lane = (v % depth < 0.2 * depth) | (u % length < 0.12 * length)
-    return np.where(lane, 0.05, table[row % 16, column % 16])
+def buildings(rng: np.random.Generator, shape: tuple[int, int], scale: float, angle: float) -> Float[ndarray, "h w"]:
+    """Sheds, stacks and lanes: a very spiky texture drawn out along the quay's `angle` and across it. Mean 1."""
+    rows = wave_train(shape, wavelength=np.inf, direction=angle, along=5 * scale, across=0.6 * scale)
+    columns = wave_train(shape, wavelength=np.inf, direction=angle + np.pi / 2, along=3 * scale, across=0.6 * scale)
+    spectrum = rows / rows.sum() + rng.uniform(0.2, 1.0) * columns / columns.sum()
+    return gamma_field(rng.uniform(0.4, 1.0), gaussian_field(rng, shape, spectrum))
 
 
-def walls(
-    rng: np.random.Generator, shore: Shore, edges: Float[ndarray, "e 4"], scale: float, amplitude: float
-) -> Points:
+def walls(rng: np.random.Generator, shore: Shore, edges: Float[ndarray, "e 4"], amplitude: float) -> Points:
     """Scatterers along the edges (u0, v0, u1, v1): walls, bright where they face the radar, and a few cranes."""
     run = edges[:, 2:] - edges[:, :2]
-    count = np.maximum(0.8 * np.hypot(*run.T) / scale, 1).astype(int)
+    count = np.maximum(0.6 * np.hypot(*run.T), 1).astype(int)
     owner = np.repeat(np.arange(len(edges)), count)
     u, v = (edges[owner, :2] + rng.random((len(owner), 1)) * run[owner]).T
     x, y = shore.to_image(u, v)
     facing = rng.choice([0.1, 0.4, 1.2], p=[0.4, 0.35, 0.25], size=len(edges))[owner]
     crane = np.where(rng.random(len(owner)) < 0.06, 3.0, 1.0)
-    return np.stack([x, y, amplitude * scale * facing * crane * rng.rayleigh(1.0, len(owner))])
+    return np.stack([x, y, amplitude * facing * crane * rng.rayleigh(1.0, len(owner))])

@@ -18,7 +18,7 @@ class Ship:
     length: float
     beam: float
     heading: float  # direction of the bow, radians from the x axis towards y
-    amplitude: float  # root mean square over the hull
+    amplitude: float  # root mean square over the hull, before the point spread function
     smear: float = 0.0  # pixels in azimuth over which its motion defocuses it
     wake: float = 0.0  # contrast of its wake, 0 (none) to 0.8
 
