@@ -1,6 +1,5 @@
 """The four pieces a UNet is made of: residual block, attention, downsampling, upsampling."""
 
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
@@ -47,12 +46,11 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d h w"]:
         """`emb` is the condition embedding after its SiLU, which all blocks share."""
         h = self.conv1(F.silu(self.norm1(x)))  # (b, d, h, w)
-        emb = rearrange(self.emb_proj(emb), "b d -> b d 1 1")
+        emb = self.emb_proj(emb)  # (b, 2 d) or (b, d)
         if self.scale_shift:
-            scale, shift = emb.chunk(2, dim=1)  # (b, d, 1, 1) each
-            h = torch.addcmul(shift, self.norm2(h), 1 + scale)
+            h = self.norm2(h, *emb.float().chunk(2, dim=1))
         else:
-            h = self.norm2(h + emb)
+            h = self.norm2(h + rearrange(emb, "b d -> b d 1 1"))
         h = self.conv2(self.dropout(F.silu(h)))
         return self.shortcut(x) + h
 

@@ -38,7 +38,8 @@ class ConditionEmbedding(nn.Module):
     def forward(self, t: Int[Tensor, " b"], class_label: Int[Tensor, " b"] | None) -> Float[Tensor, "b dim"]:
         """`class_label` None means the null class; a label given to a network without classes is a ValueError."""
         waves = timestep_embedding(t, self.time_dim, flip_sin_to_cos=self.flip_sin_to_cos, freq_shift=self.freq_shift)
-        emb = self.time_mlp(waves)  # (b, dim)
+        with torch.autocast(t.device.type, enabled=False):  # neighbouring timesteps would be one in bfloat16
+            emb = self.time_mlp(waves)  # (b, dim)
         if self.class_table is None:
             if class_label is not None:
                 raise ValueError("cond['class_label'] was given, but this network was built with num_classes=0")
