@@ -97,16 +97,14 @@ def _write_pixels(path: Path, recipe: Recipe) -> str:
 
 def _put_in_place(entry: Path, cache_dir: Path, key: str) -> None:
     for attempt in range(10):
-        try:
+        with contextlib.suppress(OSError):  # something is there already
             entry.rename(cache_dir / key)
             return
-        except OSError as error:  # something is there already
-            if read_entry(cache_dir, key) is not None:  # another process was first; its pixels are the same
-                return
-            reason = error
+        if read_entry(cache_dir, key) is not None:  # another process was first; its pixels are the same
+            return
         with contextlib.suppress(FileNotFoundError):
             (cache_dir / key).rename(entry.with_name(f"damaged-{attempt}"))  # goes with the workplace
-    raise reason
+    raise OSError(f"the cache entry {cache_dir / key} cannot be replaced")
 
 
 def _sweep(cache_dir: Path) -> None:

@@ -168,7 +168,7 @@ def _survey(
 def _spec(config: FolderConfig, files: list[Listed], seen: list[Seen], stated: IntensityConfig | None) -> ImageSpec:
     depth = common_depth(seen)
     intensity = stated or measured_intensity(seen, depth)
-    full_range = {"uint8": IntensityConfig("linear", 0, 255), "uint16": IntensityConfig("linear", 0, 65535)}
+    full_range = {"uint8": IntensityConfig(high=255.0), "uint16": IntensityConfig(high=65535.0)}
     height, width = height_width(config.image_size)
     return ImageSpec(
         channels=common_channels(seen, config.channels),

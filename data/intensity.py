@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 INTENSITIES = ("linear", "log", "db")
 
@@ -38,7 +38,7 @@ class IntensityConfig:
             return 10.0 ** (self.low / 20.0), 10.0 ** (self.high / 20.0)
         return self.low, self.high
 
-    def forward(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def forward(self, values: Num[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """Physical values to float64 in [0, 1]."""
         clipped = np.clip(np.asarray(values, np.float64), *self.limits)
         if self.name == "linear":

@@ -111,7 +111,7 @@ def describe(seen: list[Seen], spec: ImageSpec, labels: list[int] | None, *, fit
         shapes = f"{sizes} sizes, {min(heights)}..{max(heights)} high, {min(widths)}..{max(widths)} wide"
     i = spec.intensity
     parts = [
-        f"{len(seen)} images ({shapes}), {_colour(seen, spec)}, {_depth(seen[0].depth, i)}, "
+        f"{len(seen)} image{'s' * (len(seen) > 1)} ({shapes}), {_colour(seen, spec)}, {_depth(seen[0].depth, i)}, "
         f"values {min(s.low for s in seen):g}..{max(s.high for s in seen):g}; "
         f"{i.name} {i.low:g}..{i.high:g}{' dB' * (i.name == 'db')} becomes [-1, 1]"
     ]

@@ -153,7 +153,7 @@ def test_killed_while_writing_there_is_no_entry(tmp_path):
         import time
         import numpy as np
         from pathlib import Path
-        from data.cache import Recipe, write_entry
+        from cache import Recipe, write_entry
 
         def images():
             yield np.zeros((1, 4, 5), np.uint16)
@@ -162,8 +162,9 @@ def test_killed_while_writing_there_is_no_entry(tmp_path):
 
         write_entry(Path({str(tmp_path)!r}), "key", Recipe(images(), (3, 1, 4, 5), "uint16", {{}}))
     """
+    # Run beside cache.py, which spares it the import of torch by the package.
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT / "data", stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "writing\n"
