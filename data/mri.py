@@ -1,10 +1,15 @@
-"""Simulated magnetic resonance images of the head: slices through a random head, with or without a lesion."""
+"""Simulated magnetic resonance images of the head: slices through a random head, with or without a lesion.
+
+A slice is a set of tissue regions (mri_anatomy.py, mri_lesion.py), seen by a scan (mri_signal.py). Item i is a pure
+function of (seed, i).
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.transform import Rotation
 
 from data.image_set import ImagesConfig, height_width
 from data.intensity import IntensityConfig
@@ -88,38 +93,25 @@ def simulate(config: MriSimConfig, index: int) -> Scene:
     """Slice `index` of the endless set that `config.seed` names."""
     rng = np.random.default_rng([config.seed, index])
     height, width = height_width(config.image_size)
-    pixel = config.field_of_view / min(height, width) * np.exp(rng.normal(0, 0.08))
+    pixel = config.field_of_view / min(height, width) * float(np.exp(rng.normal(0, 0.08)))
     points = slice_points(config.planes[rng.integers(len(config.planes))], height, width, pixel, rng)
-    label = int(rng.random() < config.lesion_fraction)
-    draw = rng.random()
-    contrast = (
-        "t2" if draw < config.t2_fraction else "flair" if draw < config.t2_fraction + config.flair_fraction else "t1"
-    )
-    scan = draw_scan(contrast, rng)
+    ill = rng.random() < config.lesion_fraction
+    shares = [1 - config.t2_fraction - config.flair_fraction, config.t2_fraction, config.flair_fraction]
+    scan = draw_scan(["t1", "t2", "flair"][rng.choice(3, p=np.clip(shares, 0, 1))], rng)
 
     cranium = cavity(points)
     layers = [*outer_layers(points, cranium, rng), *brain_layers(points, cranium, rng)]
-    mask = np.zeros((height, width), bool)
-    if label:
-        lesion = grow_lesion(points, cranium, layers, rng)
-        layers += lesion
-        mask = lesion[0].distance < 0
-    signal, tissue = paint(layers, pixel, scan)
-    signal = gaussian_filter(signal, 0.45, mode="nearest")  # point spread of the window on k-space
-    texture = 1 + 0.04 * smooth_field(points, (8, 60), rng, waves=20)[0]
-    # The receiver is tuned to the brightest of the common tissues.
-    brightest = max(tissue_signal(RELAXATION[t], scan) for t in (Tissue.FAT, Tissue.CSF, Tissue.EDEMA))
-    gain = 0.68 / brightest * np.exp(rng.normal(0, 0.2))
-    reach = 1 / (1 + np.exp(-(points[2] + rng.uniform(85, 140)) / 14))  # the head coil ends at the neck
-    signal = signal * gain * texture * reach * coil_shading(height, width, config.shading, rng)
-    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], scan) / (config.snr * np.exp(rng.normal(0, 0.8)))
-    return Scene(rician(signal, sigma, rng), label, tissue, mask, [_box(mask)] if label else [])
+    lesion = grow_lesion(points, cranium, rng) if ill else []
+    mask = lesion[0].distance < 0 if lesion else np.zeros((height, width), bool)
+    signal, tissue = paint([*layers, *lesion], pixel, scan)
+    physical = receive(signal, points, scan, config, rng)
+    return Scene(physical, int(mask.any()), tissue, mask, [_box(mask)] if mask.any() else [])
 
 
 def slice_points(plane: str, height: int, width: int, pixel: float, rng: np.random.Generator) -> Points:
     """Atlas coordinates (mm, float32) of a random slice's pixels: placed, tilted, and bent by the head's own shape."""
     basis, middle, (first, last) = PLANES[plane]
-    column, row, normal = np.array(basis, float) @ _rotation(rng.normal(0, 0.07, 3))
+    column, row, normal = np.array(basis) @ Rotation.from_rotvec(rng.normal(0, 0.07, 3)).as_matrix()
     place = rng.triangular(first, 0, last)
     if plane == "sagittal":
         place += np.copysign(3.5, place)  # a slice that runs along the midline fissure would show fluid alone
@@ -135,6 +127,8 @@ def paint(layers: list[Layer], pixel: float, scan: Scan) -> tuple[Float[np.ndarr
     signal = np.zeros(layers[0].distance.shape, np.float32)
     tissue = np.zeros(signal.shape, np.int64)
     for layer in layers:
+        if layer.distance.min() > pixel / 2:
+            continue
         covered = np.clip(0.5 - layer.distance / pixel, 0, 1)
         if layer.thickness < np.inf:
             covered -= np.clip(0.5 - (layer.distance + layer.thickness) / pixel, 0, 1)
@@ -143,16 +137,19 @@ def paint(layers: list[Layer], pixel: float, scan: Scan) -> tuple[Float[np.ndarr
     return signal, tissue
 
 
-def _rotation(angles: np.ndarray) -> np.ndarray:
-    """Rotation matrix of three small angles (rad) about x, y and z."""
-    matrix = np.eye(3)
-    for axis, angle in enumerate(angles):
-        turn = np.eye(3)
-        i, j = (axis + 1) % 3, (axis + 2) % 3
-        turn[i, i] = turn[j, j] = np.cos(angle)
-        turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
-        matrix = matrix @ turn
-    return matrix
+def receive(
+    signal: Float[np.ndarray, "h w"], points: Points, scan: Scan, config: MriSimConfig, rng: np.random.Generator
+) -> Float[np.ndarray, "h w"]:
+    """The magnitude image of a signal: blurred, shaded, amplified and noisy."""
+    signal = gaussian_filter(signal, 0.45, mode="nearest")  # point spread of the window on k-space, in pixels
+    texture = 1 + 0.04 * smooth_field(points, (8, 60), rng, waves=20)[0]
+    reach = 1 / (1 + np.exp(-(points[2] + rng.uniform(85, 140)) / 14))  # the head coil ends at the neck
+    # The receiver is tuned to the brightest of the common tissues.
+    brightest = max(tissue_signal(RELAXATION[t], scan) for t in (Tissue.FAT, Tissue.CSF, Tissue.EDEMA))
+    gain = 0.68 / brightest * np.exp(rng.normal(0, 0.2))
+    sigma = gain * tissue_signal(RELAXATION[Tissue.WHITE], scan) / (config.snr * np.exp(rng.normal(0, 0.7)))
+    shading = gain * reach * coil_shading(signal.shape[0], signal.shape[1], config.shading, rng)
+    return rician(signal * texture * shading, sigma, rng)
 
 
 def _box(mask: Bool[np.ndarray, "h w"]) -> list[int]:

@@ -58,7 +58,7 @@ class Layer(NamedTuple):
 
 # tissue, centre, radii (mm); x > 0 stands for both sides. Painted in this order, under the skull.
 FACE = [
-    (Tissue.FAT, (32, 44, -34), (19, 30, 18)),  # orbits
+    (Tissue.FAT, (31, 45, -34), (17, 26, 16)),  # orbits
     (Tissue.MUSCLE, (28, 36, -34), (9, 20, 7)),  # eye muscles and optic nerve
     (Tissue.EYE, (32, 62, -34), (12, 12, 12)),
     (Tissue.MUSCLE, (0, 40, -92), (24, 34, 20)),  # tongue
@@ -168,7 +168,7 @@ def clefts(points: Points, centre: Triple, spacing: Pair, rng: np.random.Generat
     reach = length(outward) + 1e-6
     # On a sphere the field would fold radially only; a share of the points themselves bends the clefts.
     folds = smooth_field(outward * (0.4 + 0.75 * reach.mean() / reach), spacing, rng, waves=16)[0]
-    return np.abs(folds) * (np.sqrt(3) / (2 * np.pi) * np.mean(spacing))  # divided by the rms slope
+    return np.abs(folds) * (3**0.5 / (4 * np.pi) * sum(spacing))  # divided by the rms slope along one axis
 
 
 def cortex(points: Points, cerebrum: Distance, rng: np.random.Generator) -> list[Layer]:
@@ -182,17 +182,19 @@ def cortex(points: Points, cerebrum: Distance, rng: np.random.Generator) -> list
     sylvian = ellipsoid(np.stack([np.abs(x), y, z + 0.45 * y]), (54, -4, 0), (19, 30, width))
     fluid = np.minimum(np.minimum(sulci, fissure), sylvian)
     ribbon = rng.uniform(2.6, 3.6)
+    stretches = smooth_field(points, (15, 40), rng)[0]  # where a vein in a cleft lies in the slice
     return [
         Layer(Tissue.GREY, cerebrum),
         Layer(Tissue.WHITE, np.maximum(cerebrum + ribbon, ribbon - fluid)),
         Layer(Tissue.CSF, np.maximum(fluid, cerebrum), width),
         Layer(Tissue.DURA, np.maximum(np.abs(x) - 0.5, np.maximum(-core, cerebrum)), 1.0),  # falx
+        Layer(Tissue.VESSEL, np.maximum(np.maximum(fluid, cerebrum), 4 * (1.2 - np.abs(stretches))), width),
     ]
 
 
 def ventricles(points: Points, rng: np.random.Generator) -> Distance:
     """The lateral ventricles of one side: a chain of tubes."""
-    size = np.exp(rng.normal(0, 0.3))
+    size = float(np.exp(rng.normal(0, 0.3)))
     chain = [(np.array(p) + rng.normal(0, 1.5, 3), r * size) for p, r in [*LATERAL_VENTRICLE, OCCIPITAL_HORN]]
     x, y, z = points
     points = np.stack([x - 0.5 * np.clip(z - 15, -12, 12), y, z])  # in front view the tubes lean outwards

@@ -1,4 +1,4 @@
-"""Lesions: a tumour with core, enhancing ring and edema in the brain, or a solid one at the dura or in the sella."""
+"""Lesions: a tumour in the brain or against the skull, solid or with a dead core, with or without edema around it."""
 
 import numpy as np
 
@@ -6,22 +6,23 @@ from data.mri_anatomy import Layer, Tissue
 from data.signed_distance import Distance, Points, length, smooth_field
 
 
-def grow_lesion(points: Points, cranium: Distance, layers: list[Layer], rng: np.random.Generator) -> list[Layer]:
+def grow_lesion(points: Points, cranium: Distance, rng: np.random.Generator) -> list[Layer]:
     """The layers of one lesion, from the outside inwards; the first covers them all.
 
-    Its centre is a pixel of the slice inside the skull, so that at least one pixel is always its own.
+    Its centre is a pixel of the slice inside the skull, so that at least one pixel is its own at any size.
     """
-    radius = rng.uniform(6, 20)
+    radius = rng.uniform(6, 20)  # mm
     inside = np.flatnonzero(cranium < -0.6 * min(radius, -0.5 * cranium.min()))
     row, column = np.unravel_index(rng.choice(inside) if len(inside) else np.argmin(cranium), cranium.shape)
     offset = points - points[:, row, column][:, None, None]
     lobes = smooth_field(points, (10, 40), rng, waves=20)[0]
     lobes -= lobes[row, column]
-    distance = length(offset) - radius * (1 + 0.2 * lobes)
-    within = np.maximum(distance, cranium)
-    edema = rng.uniform(0, 10) if rng.random() < 0.5 else 0.0
-    found = [Layer(Tissue.EDEMA, np.maximum(distance - edema - lobes, cranium))] if edema > 2 else []
-    found.append(Layer(Tissue.TUMOUR, within))
+    tumour = length(offset) - radius * (1 + 0.2 * lobes)
+    layers = [Layer(Tissue.TUMOUR, np.maximum(tumour, cranium))]
+    if rng.random() < 0.4:
+        edema = tumour - rng.uniform(2, 10) * np.exp(0.2 * lobes)
+        layers.insert(0, Layer(Tissue.EDEMA, np.maximum(edema, cranium)))
     if rng.random() < 0.45:
-        found.append(Layer(Tissue.NECROSIS, distance + rng.uniform(0.25, 0.6) * radius + 1.5 * lobes))
-    return found
+        core = tumour + rng.uniform(0.25, 0.6) * radius + 1.5 * lobes
+        layers.append(Layer(Tissue.NECROSIS, np.maximum(core, np.maximum(tumour, cranium))))
+    return layers

@@ -1,5 +1,6 @@
 """What a scanner measures: signal equations, tissue parameters at 1.5 T, coil shading and Rician noise."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -52,12 +53,12 @@ class Scan(NamedTuple):
 
 def spin_echo(pd: float, t1: float, t2: float, tr: float, te: float) -> float:
     """PD (1 - exp(-TR / T1)) exp(-TE / T2)."""
-    return pd * (1 - np.exp(-tr / t1)) * np.exp(-te / t2)
+    return pd * (1 - math.exp(-tr / t1)) * math.exp(-te / t2)
 
 
 def inversion_recovery(pd: float, t1: float, t2: float, tr: float, te: float, ti: float) -> float:
     """PD |1 - 2 exp(-TI / T1) + exp(-TR / T1)| exp(-TE / T2)."""
-    return pd * abs(1 - 2 * np.exp(-ti / t1) + np.exp(-tr / t1)) * np.exp(-te / t2)
+    return pd * abs(1 - 2 * math.exp(-ti / t1) + math.exp(-tr / t1)) * math.exp(-te / t2)
 
 
 def tissue_signal(tissue: Relaxation, scan: Scan) -> float:
@@ -80,7 +81,7 @@ def draw_scan(contrast: str, rng: np.random.Generator) -> Scan:
     assert contrast == "flair"
     tr = 9000 * vary[0]
     t1_csf = RELAXATION[Tissue.CSF].t1
-    null = t1_csf * (np.log(2) - np.log1p(np.exp(-tr / t1_csf)))  # the TI at which fluid gives no signal
+    null = t1_csf * (math.log(2) - math.log1p(math.exp(-tr / t1_csf)))  # the TI at which fluid gives no signal
     return Scan(tr, 110 * vary[1], null)
 
 
