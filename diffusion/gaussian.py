@@ -56,7 +56,7 @@ class DiffusionConfig:
     """What the network predicts and how its errors are weighted."""
 
     prediction_type: str = "v"  # eps | x_0 | v
-    loss_weighting: str = "min_snr"  # simple | min_snr | soft_min_snr
+    loss_weighting: str = "simple"  # simple | min_snr | soft_min_snr
     snr_gamma: float = 5.0  # where min-SNR bends; simple does not use it
     learned_variance: bool = False  # the network has 2c outputs; the hybrid loss of iDDPM
     vlb_weight: float = 0.001  # lambda of the hybrid loss; used when learned_variance

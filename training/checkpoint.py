@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, tensors and plain values only; ValueError with one line for anything else."""
     file = find_checkpoint(path)
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # torch warns of foreign pickles, which are refused below
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{file} is not a speckle checkpoint: it holds more than tensors and plain values, so it was not loaded"

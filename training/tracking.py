@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Tracker:
 
         id_file = self.run_dir / "wandb_id.txt"
         if not id_file.exists():
-            id_file.write_text(wandb.util.generate_id())
+            id_file.write_text(secrets.token_hex(4))
         os.environ.setdefault("WANDB_SILENT", "true")
         settings = wandb.Settings(console="off", save_code=False, disable_git=True)
         return wandb.init(

@@ -1,0 +1,77 @@
+"""Small image folders and configs that every part of the suite trains on."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conf.command_line import run_command
+from conf.schema import register_configs
+
+TINY = [
+    "data.image_size=16", "data.val_fraction=0.2", "model.base_channels=8", "model.norm_groups=4",
+    "model.channel_multipliers=[1,2]", "model.blocks_per_level=1", "model.attention_levels=[1]", "model.head_channels=8",
+    "sampler.num_inference_steps=3", "train.batch_size=4", "train.log_every=1", "train.validate_every=5",
+    "train.sample_every=0", "train.save_every=5", "train.grid_images=4", "train.precision=fp32", "wandb.mode=disabled",
+]  # fmt: skip
+
+
+def write_images(folder: Path, count: int, *, size: tuple[int, int] = (20, 24), dtype: type = np.uint8) -> Path:
+    """Write `count` grey PNGs, each a bright square somewhere on a dark ramp."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    largest = np.iinfo(dtype).max
+    for i in range(count):
+        image = np.linspace(0, 0.3, size[1])[None].repeat(size[0], 0)
+        y, x = rng.integers(0, min(size) - 6, 2)
+        image[y : y + 6, x : x + 6] = 1.0
+        Image.fromarray((image * largest).astype(dtype)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A flat folder of 12 images."""
+    return write_images(tmp_path / "images", 12)
+
+
+@pytest.fixture
+def classes(tmp_path: Path) -> Path:
+    """A folder of two classes."""
+    for name in ("cat", "dog"):
+        write_images(tmp_path / "classes" / name, 8)
+    return tmp_path / "classes"
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`command("train", "seed=1", ...)`: run a command in this process, in a folder of its own; its exit code."""
+    import sample
+    import train
+
+    register_configs()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["command"])
+    cache = f"cache_dir={tmp_path / 'cache'}"
+
+    def run(name: str, *arguments: str) -> int:
+        extra = [cache] if name == "train" else []
+        main = {"train": train.main, "sample": sample.main}[name]
+        return run_command(main, config_name=name, argv=[*extra, *arguments])
+
+    return run
+
+
+@pytest.fixture
+def train_tiny(command, images: Path, tmp_path: Path):
+    """`train_tiny("out", "train.steps=4", ...)`: train a tiny network on the flat folder; its run folder."""
+
+    def run(name: str, *arguments: str, data: Path | None = None) -> Path:
+        folder = tmp_path / name
+        given = [*TINY, "data=folder", f"data.path={data or images}", f"run_dir={folder}", "train.steps=10", *arguments]
+        assert command("train", *given) == 0
+        return folder
+
+    return run

@@ -1,0 +1,121 @@
+"""Checkpoints: whole or not at all, and never executed."""
+
+import multiprocessing
+import pickle
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training.checkpoint import (
+    FORMAT_VERSION,
+    KEYS,
+    find_checkpoint,
+    keep_numbered,
+    load_checkpoint,
+    load_matching_weights,
+    save_checkpoint,
+)
+
+STATE = {key: {} for key in KEYS} | {"step": 3}
+
+
+def save_without_end(path: Path, ready: Path) -> None:
+    """What the process that gets killed does."""
+    torch.set_num_threads(1)
+    step = 0
+    while True:
+        step += 1
+        save_checkpoint(path, {**STATE, "step": step, "model": {"weights": torch.full((1_000_000,), float(step))}})
+        ready.touch()
+
+
+def test_kill_in_the_middle_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
+    """20 times: a process saves without end, is killed -9 at a random moment, and last.pt must be one of its saves."""
+    context = multiprocessing.get_context("forkserver")  # imports torch once, not 20 times
+    context.set_forkserver_preload(["training.checkpoint"])
+    rng, torn = np.random.default_rng(0), 0
+    for k in range(20):
+        path, ready = tmp_path / str(k) / "last.pt", tmp_path / f"ready{k}"
+        process = context.Process(target=save_without_end, args=(path, ready), daemon=True)
+        process.start()
+        while not ready.exists():
+            assert process.is_alive()
+            time.sleep(0.002)
+        time.sleep(float(rng.uniform(0, 0.05)))
+        process.kill()
+        process.join()
+        state = load_checkpoint(path)
+        assert (state["model"]["weights"] == state["step"]).all()
+        torn += len(list(path.parent.glob(".*.tmp")))
+    assert torn > 0, "no kill hit the middle of a save: the test would not notice a save that is not atomic"
+
+
+class Evil:
+    """Unpickled, it would create a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("how", ["pickle", "torch"])
+def test_a_checkpoint_never_runs_code(tmp_path: Path, how: str) -> None:
+    trap, file = tmp_path / "executed", tmp_path / "evil.pt"
+    if how == "pickle":
+        file.write_bytes(pickle.dumps({"format_version": 1, "model": Evil(trap)}))
+    else:
+        torch.save({"format_version": 1, "model": Evil(trap)}, file)
+    with pytest.raises(ValueError, match="not loaded|cannot be read"):
+        load_checkpoint(file)
+    assert not trap.exists()
+
+
+def test_damaged_foreign_and_newer_files_are_named(tmp_path: Path) -> None:
+    good = tmp_path / "good.pt"
+    save_checkpoint(good, STATE)
+    assert load_checkpoint(good)["step"] == 3
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(good.read_bytes()[:-200])
+    (tmp_path / "text.pt").write_text("hello")
+    (tmp_path / "empty.pt").touch()
+    torch.save({"weights": 1}, tmp_path / "foreign.pt")
+    torch.save({**STATE, "format_version": FORMAT_VERSION + 1}, tmp_path / "newer.pt")
+    torch.save({"format_version": 1, "step": 1}, tmp_path / "partial.pt")
+    for name in ("cut", "text", "empty", "foreign", "newer", "partial"):
+        with pytest.raises(ValueError, match=f"{name}.pt") as error:
+            load_checkpoint(tmp_path / f"{name}.pt")
+        assert "\n" not in str(error.value)
+
+
+def test_find_checkpoint_takes_a_run_folder_or_a_file(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoints" / "last.pt", STATE)
+    assert find_checkpoint(tmp_path) == find_checkpoint(tmp_path / "checkpoints" / "last.pt")
+    with pytest.raises(ValueError, match="does not exist"):
+        find_checkpoint(tmp_path / "nowhere")
+    (tmp_path / "checkpoints" / "deeper").mkdir()
+    with pytest.raises(ValueError, match="holds no checkpoints"):
+        find_checkpoint(tmp_path / "checkpoints" / "deeper")
+
+
+def test_keep_numbered_keeps_the_newest(tmp_path: Path) -> None:
+    for step in (5, 10, 15):
+        save_checkpoint(tmp_path / "last.pt", {**STATE, "step": step})
+        keep_numbered(tmp_path / "last.pt", step, keep_last=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt", "step_000010.pt", "step_000015.pt"]
+    assert load_checkpoint(tmp_path / "step_000010.pt")["step"] == 10
+
+
+def test_matching_weights_are_loaded_and_the_rest_listed() -> None:
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    weights = {"0.weight": torch.ones(2, 2), "1.weight": torch.ones(3, 2), "other": torch.ones(1)}
+    left = load_matching_weights(network, weights)
+    assert (network[0].weight == 1).all()
+    assert [line.split(":")[0] for line in left] == ["0.bias", "1.weight", "1.bias", "other"]
+    with pytest.raises(ValueError, match="not one weight"):
+        load_matching_weights(network, {"x": torch.ones(1)})
