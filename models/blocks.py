@@ -89,12 +89,20 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Double height and width: repeat every pixel, then smooth with a convolution."""
+    """Double height and width: repeat every pixel 2x2 (nearest neighbour), then smooth with a 3x3 convolution.
+
+    Nine taps on repeated pixels see at most four different ones, so this is computed as what it equals: a transposed
+    convolution whose kernel is the 3x3 one spread by the 2x2 box of the repetition: 4/9 of the multiplications.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c 2*h 2*w"]:
-        """Nearest neighbour, then 3x3."""
-        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        """The result, and the weights' names, are those of the 3x3 convolution."""
+        kernel = self.conv.weight  # (out, in, 3, 3)
+        kernel = F.pad(kernel, (0, 0, 0, 1)) + F.pad(kernel, (0, 0, 1, 0))  # (out, in, 4, 3): sums of neighbouring rows
+        kernel = F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))  # (out, in, 4, 4)
+        kernel = kernel.flip(2, 3).transpose(0, 1)  # a transposed convolution reads its kernel backwards
+        return F.conv_transpose2d(x, kernel, self.conv.bias, stride=2, padding=1)

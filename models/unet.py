@@ -103,12 +103,35 @@ class Stage(nn.Module):
         return h if self.attention is None else self.attention(h)
 
 
-class Level(nn.Module):
-    """The stages at one resolution and, but for the last level on each side, the way to the next resolution."""
+class DownLevel(nn.Module):
+    """The stages at one resolution, then, but at the last level, the way to half of it."""
 
-    def __init__(self, stages: list[Stage], resample: Downsample | Upsample | None):
+    def __init__(self, stages: list[Stage], resample: Downsample | None):
         super().__init__()
         self.stages, self.resample = nn.ModuleList(stages), resample
+
+    def forward(self, h: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> list[Tensor]:
+        """Every map on the way, in order: each is kept for the way up."""
+        maps = [h]
+        for stage in self.stages:
+            maps.append(stage(maps[-1], emb))
+        if self.resample is not None:
+            maps.append(self.resample(maps[-1]))  # (b, c, h / 2, w / 2)
+        return maps[1:]
+
+
+class UpLevel(nn.Module):
+    """The stages at one resolution, each seeing a kept map beside its input, then the way to twice the resolution."""
+
+    def __init__(self, stages: list[Stage], resample: Upsample | None):
+        super().__init__()
+        self.stages, self.resample = nn.ModuleList(stages), resample
+
+    def forward(self, h: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"], skips: list[Tensor]) -> Tensor:
+        """Takes the kept maps from the end of `skips`."""
+        for stage in self.stages:
+            h = stage(torch.cat([h, skips.pop()], dim=1), emb)
+        return h if self.resample is None else self.resample(h)  # (b, d, 2 h, 2 w)
 
 
 class UNet(nn.Module):
@@ -157,7 +180,7 @@ class UNet(nn.Module):
                 skips.append(channels)
             down = Downsample(channels, padding=config.downsample_padding) if i < last else None
             skips += [channels] if down else []
-            self.down.append(Level(stages, down))
+            self.down.append(DownLevel(stages, down))
 
         self.middle = nn.ModuleList([stage(channels, channels, True), stage(channels, channels, False)])
 
@@ -167,7 +190,7 @@ class UNet(nn.Module):
             for _ in range(config.blocks_per_level + 1):
                 stages.append(stage(channels + skips.pop(), width, i in config.attention_levels))
                 channels = width
-            self.up.append(Level(stages, Upsample(channels) if i > 0 else None))
+            self.up.append(UpLevel(stages, Upsample(channels) if i > 0 else None))
 
         self.norm_out = GroupNorm(config.norm_groups, base, config.norm_eps)
         self.conv_out = zero_init(nn.Conv2d(base, out_channels, 3, padding=1))
@@ -189,21 +212,12 @@ class UNet(nn.Module):
 
         skips = [h]
         for level in self.down:
-            for stage in level.stages:
-                h = stage(h, emb)
-                skips.append(h)
-            if level.resample is not None:
-                h = level.resample(h)  # (b, c, H / 2, W / 2)
-                skips.append(h)
-
+            skips += level(skips[-1], emb)
+        h = skips[-1]  # (b, c, H / multiple, W / multiple)
         for stage in self.middle:
             h = stage(h, emb)
-
         for level in self.up:
-            for stage in level.stages:
-                h = stage(torch.cat([h, skips.pop()], dim=1), emb)
-            if level.resample is not None:
-                h = level.resample(h)  # (b, c, 2 H, 2 W)
+            h = level(h, emb, skips)  # (b, base, H, W) after the last
 
         out = self.conv_out(F.silu(self.norm_out(h)))  # (b, out, H, W)
         return out[..., :height, :width]
