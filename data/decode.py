@@ -41,7 +41,7 @@ def decode(path: Path) -> Num[np.ndarray, "c h w"]:
     except UnusableImageError:
         raise
     except UnidentifiedImageError:
-        raise ValueError("not an image: its content does not begin like one") from None
+        raise ValueError("its content is none of png, jpeg, tiff, bmp, webp, pgm") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError("too many pixels for one image: cut it into tiles") from None
     except Exception as error:  # decoders fed with damaged bytes raise nearly anything
@@ -55,9 +55,6 @@ def _read(data: bytes, suffix: str) -> np.ndarray:
     if data[:4] in TIFF_MAGIC:  # by content, for PIL would read a misnamed 16-bit colour TIFF as 8-bit
         with tifffile.TiffFile(io.BytesIO(data)) as tif:
             return _from_tiff(tif, data)
-    with Image.open(io.BytesIO(data), formats=PIL_FORMATS) as image:
-        if image.format == "PNG":
-            image.verify()  # checks the checksum of every chunk, which load() does not
     with Image.open(io.BytesIO(data), formats=PIL_FORMATS) as image:
         if getattr(image, "is_animated", False) and image.format in ("PNG", "WEBP"):
             raise UnusableImageError("animated: save one image per file")
