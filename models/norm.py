@@ -35,49 +35,54 @@ class GroupNorm(nn.GroupNorm):
 
 
 class _ChannelsLastGroupNorm(torch.autograd.Function):
-    """Group norm on a CPU in channels-last memory, where convolutions are fastest.
+    """Group norm on a CPU in channels-last memory, where convolutions are fastest; weight and bias are (b, c).
 
     PyTorch's own backward is 30 times slower there than in NCHW, as it vectorises over the few channels of a group. Its
-    batch norm kernels vectorise over all channels, and the batch norm of a single sample is a norm per channel. Groups
-    need only be joined on (b, c) statistics. One sample at a time also keeps its activations in the cache.
+    batch norm kernels vectorise over all channels, and the batch norm of one sample has what is needed: sums per
+    channel, and an affine map per channel. What groups add happens on (b, c) statistics.
     """
 
     @staticmethod
     def forward(ctx, x, weight, bias, groups, eps):
-        ignored = x.new_zeros(x.shape[1], dtype=weight.dtype)  # running statistics; their dtype sets that of the result
+        ignored = weight.new_zeros(x.shape[1])  # running statistics: their dtype sets that of the result
         moments = [torch.batch_norm_update_stats(sample, ignored, ignored, 0.0) for sample in x.split(1)]
         mean, var = (torch.stack(moment) for moment in zip(*moments, strict=True))  # (b, c) each
         # Law of total variance: mean of the channels' variances plus variance of their means.
         group_mean = _group_mean(mean, groups)
-        mean, var = group_mean, _group_mean(var + (mean - group_mean).square(), groups)
-        out = torch.empty_like(x)
-        unused = weight.new_empty(0)
-        for source, target, w, b, m, v in zip(x.split(1), out.split(1), weight, bias, mean, var, strict=True):
-            torch.native_batch_norm(source, w, b, m, v, False, 0.0, eps, out=(target, unused, unused))
-        ctx.save_for_backward(x, weight, mean, var)
-        ctx.groups, ctx.eps = groups, eps
-        return out
+        inv_std = torch.rsqrt(_group_mean(var + (mean - group_mean).square(), groups) + eps)
+        ctx.save_for_backward(x, weight, group_mean, inv_std)
+        ctx.groups = groups
+        slope = weight * inv_std
+        return _affine(x, slope, bias - group_mean * slope)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        x, weight, mean, var = ctx.saved_tensors
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        parts = [
-            torch.ops.aten.native_batch_norm_backward(g, s, w, m, v, None, None, False, ctx.eps, [True, True, True])
-            for g, s, w, m, v in zip(grad.split(1), x.split(1), weight, mean, var, strict=True)
+        x, weight, mean, inv_std = ctx.saved_tensors
+        grad, slope, unit = grad.contiguous(memory_format=torch.channels_last), weight * inv_std, torch.ones_like(mean[0])
+        parts = [  # of each sample: grad * slope, sum of grad * (x - mean), sum of grad
+            torch.ops.aten.native_batch_norm_backward(g, s, k, m, unit, None, None, False, 0.0, [True, True, True])
+            for g, s, k, m in zip(grad.split(1), x.split(1), slope, mean, strict=True)
         ]
-        # With fixed statistics: d x = grad * weight / std, d weight = sum(grad * x_hat), d bias = sum(grad).
-        grad_x, grad_weight, grad_bias = zip(*parts, strict=True)
-        grad_weight, grad_bias = torch.stack(grad_weight), torch.stack(grad_bias)  # (b, c) each
-        # The statistics depend on x too: d x -= (mean(grad * weight) + x_hat * mean(grad * weight * x_hat)) / std.
-        positions, inv_std = x.shape[2] * x.shape[3], torch.rsqrt(var + ctx.eps)
-        slope = -_group_mean(weight * grad_weight, ctx.groups) / positions * inv_std
-        offset = -_group_mean(weight * grad_bias, ctx.groups) / positions * inv_std
-        out = torch.empty_like(x)
-        for target, g, s, m, v, a, b in zip(out.split(1), grad_x, x.split(1), mean, var, slope, offset, strict=True):
-            torch.add(g, torch.native_batch_norm(s, a, b, m, v, False, 0.0, ctx.eps)[0], out=target)
-        return out, grad_weight, grad_bias, None, None
+        direct, centred_sum, grad_sum = zip(*parts, strict=True)
+        grad_weight, grad_bias = torch.stack(centred_sum) * inv_std, torch.stack(grad_sum)  # (b, c) each
+        # x also moves the statistics: d x -= inv_std * (mean(grad * weight) + x_hat * mean(grad * weight * x_hat)).
+        positions = x.shape[2] * x.shape[3]
+        slope = -_group_mean(weight * grad_weight, ctx.groups) / positions * inv_std.square()
+        offset = -_group_mean(weight * grad_bias, ctx.groups) / positions * inv_std - mean * slope
+        grad_x = _affine(x, slope, offset)
+        for target, part in zip(grad_x.split(1), direct, strict=True):
+            target += part
+        return grad_x, grad_weight, grad_bias, None, None
+
+
+def _affine(x: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
+    """`x * slope + offset` with float32 coefficients (b, c), whatever the dtype of `x` (b, c, h, w)."""
+    out = torch.empty_like(x)
+    zero, one, unused = torch.zeros_like(slope[0]), torch.ones_like(slope[0]), slope.new_empty(0)
+    for source, target, k, b in zip(x.split(1), out.split(1), slope, offset, strict=True):
+        torch.native_batch_norm(source, k, b, zero, one, False, 0.0, 0.0, out=(target, unused, unused))
+    return out
 
 
 def _group_mean(per_channel: Tensor, groups: int) -> Tensor:
