@@ -59,7 +59,8 @@ class _ChannelsLastGroupNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         x, weight, mean, inv_std = ctx.saved_tensors
-        grad, slope, unit = grad.contiguous(memory_format=torch.channels_last), weight * inv_std, torch.ones_like(mean[0])
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        slope, unit = weight * inv_std, torch.ones_like(mean[0])
         parts = [  # of each sample: grad * slope, sum of grad * (x - mean), sum of grad
             torch.ops.aten.native_batch_norm_backward(g, s, k, m, unit, None, None, False, 0.0, [True, True, True])
             for g, s, k, m in zip(grad.split(1), x.split(1), slope, mean, strict=True)
