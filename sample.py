@@ -1,7 +1,6 @@
 """Draw images from a checkpoint: `python sample.py ckpt=RUN_DIR num_samples=64 out=DIR`. Needs nothing but the file."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from diffusion.schedules import Schedule, build_schedule
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint, rebuild_network
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
-from training.interrupts import Interrupted, InterruptGuard
+from training.endings import Interrupted, InterruptGuard
 from training.precision import choose_precision, describe_precision, keep_heap
 from training.seeding import generator
 

@@ -1,6 +1,6 @@
 """Train a diffusion model on your own images: `python train.py data=folder data.path=DIR`.
 
-The loop is `train`, top to bottom; `main` only turns the command line into a config.
+The loop is `train`; below it stands what it calls, in that order.
 """
 
 import sys
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from conf.command_line import run_command
-from conf.schema import TrainConfig, register_configs, resumed_config, to_plain
+from conf.schema import RESUMABLE, TrainConfig, register_configs, resumed_config, to_plain
 from data import LoadedImages, load_images
 from data.augment import augment
 from data.image_set import to_integers
@@ -27,29 +27,21 @@ from diffusion.sampling import sample
 from diffusion.schedules import Schedule, build_schedule
 from diffusion.timesteps import stratified_timesteps
 from models import build_model
-from training.checkpoint import keep_numbered, load_checkpoint, load_matching_weights, save_checkpoint
-from training.ema import EMA
-from training.interrupts import Interrupted, InterruptGuard
-from training.optimizer import build_optimizer, learning_rate
-from training.console import bar_interval, show_progress
+from training.checkpoint import keep_numbered, load_checkpoint, load_matching_weights, network_shape, save_checkpoint
+from training.console import bar_interval, count_parameters, show_progress
 from training.device import autocast_network, choose_device
+from training.ema import EMA
+from training.endings import FiniteGuard, Interrupted, InterruptGuard
+from training.optimizer import build_optimizer, set_learning_rate
 from training.precision import choose_precision, describe_precision, keep_heap
-from training.run_folder import create_run_folder, find_unfinished_run, write_description, write_lines, write_summary
+from training.run_folder import create_run_folder, describe_run, find_unfinished_run, write_summary
 from training.seeding import batch_indices, derived_seed, generator
 from training.tracking import Tracker, WindowMean
-
-Cond = dict[str, Tensor] | None
-
-
-class Diverged(RuntimeError):
-    """Too many steps in a row had a loss or gradient that is not finite."""
-
-    exit_code = 1
 
 
 @dataclass
 class Run:
-    """What the steps of a run work on; a checkpoint is `step`, the three state dicts and plain values."""
+    """What the steps of a run work on. `checkpoint` says which part of it a checkpoint holds."""
 
     config: TrainConfig
     folder: Path
@@ -62,31 +54,33 @@ class Run:
     dtype: torch.dtype | None  # of autocast; None computes in float32
     step: int = 0  # optimizer steps done
     best: float = float("inf")  # lowest validation loss so far
-    bad_steps: int = 0  # skipped in a row
 
 
 def train(config: TrainConfig) -> Path:
     """Train as `config` says and return the run folder. Resumes bit for bit when `config.resume` names a run folder.
 
-    ValueError for what a user can mend, Interrupted after a signal (everything is saved), Diverged when the loss is gone.
+    ValueError for what a user can mend; Interrupted after a signal, Diverged when the loss is gone: both have saved.
     """
     run = prepare(config)
     loop = config.train
     last_step = min(loop.steps, loop.stop_at or loop.steps)
-    window = WindowMean(run.schedule.num_train_timesteps)
     if run.step >= last_step:
         print(f"{run.folder} stands at step {run.step} already: nothing left to do")
         return run.folder
+    window, finite = WindowMean(run.schedule.num_train_timesteps), FiniteGuard(run.folder, loop.max_bad_steps)
     bar = tqdm(total=last_step, initial=run.step, unit="step", mininterval=bar_interval())
     tracker = Tracker(run.folder, config.wandb, run_config=to_plain(config), from_step=run.step)
     with tracker, bar, InterruptGuard() as guard:
         while run.step < last_step and guard.received is None:
             start = time.perf_counter()
-            measured = train_step(run)
+            measured = train_step(run, finite)
+            if finite.exhausted:
+                save(run)
+                raise finite.diverged(run.step)
             run.step += 1
             window.add(**measured, images_per_s=loop.batch_size / (time.perf_counter() - start))
             bar.update()
-            if run.step % loop.log_every == 0 or run.step == last_step:
+            if due(run.step, loop.log_every, last_step):
                 report = window.report()
                 tracker.log(run.step, **report)
                 bar.set_postfix_str(f"{report['train/images_per_s']:.0f} images/s, loss {report['train/loss']:.4f}")
@@ -94,19 +88,18 @@ def train(config: TrainConfig) -> Path:
                 validate(run, tracker)
             if due(run.step, loop.sample_every, last_step):
                 sample_grid(run, tracker)
-            if due(run.step, loop.save_every, last_step):
+            if loop.save_every and run.step % loop.save_every == 0:
                 save(run)
-                tracker.draw()
-        save(run)
+        save(run)  # whatever ended the loop
         if run.step == loop.steps:
             write_summary(run.folder, step=run.step, best_validation_loss=run.best)
             tracker.log_checkpoint(run.folder / "checkpoints" / "last.pt")
-    if guard.received is not None and run.step < last_step:
-        raise Interrupted(f"stopped at step {run.step}, saved; carry on: python train.py resume={run.folder}", guard.received)
+    if run.step < last_step and guard.received is not None:
+        raise Interrupted(f"stopped at step {run.step}; carry on: python train.py resume={run.folder}", guard.received)
     return run.folder
 
 
-def train_step(run: Run) -> dict[str, Any]:
+def train_step(run: Run, finite: FiniteGuard) -> dict[str, Any]:
     """One optimizer step on one batch: draw (x_0, t, eps) from (seed, step) alone, descend, average the weights."""
     config, loop = run.config, run.config.train
     rng = generator(config.seed, "step", run.step)
@@ -116,75 +109,47 @@ def train_step(run: Run) -> dict[str, Any]:
     x_0 = augment(x_0, rng, hflip=config.data.hflip, vflip=config.data.vflip, rot90=config.data.rot90)
     t = stratified_timesteps(loop.batch_size, run.schedule.num_train_timesteps, rng)
     eps = torch.randn(x_0.shape, generator=rng)
-    cond = None
     if class_label is not None:
         null_class = len(run.images.train.spec.classes)
-        dropped = drop_classes(class_label, config.diffusion.class_dropout, null_class=null_class, generator=rng)
-        cond = {"class_label": dropped}
+        class_label = drop_classes(class_label, config.diffusion.class_dropout, null_class=null_class, generator=rng)
 
-    lr = learning_rate(config.optim, run.step + 1, loop.steps)
-    for group in run.optimizer.param_groups:
-        group["lr"] = lr
+    lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
     losses, mse = [], []
     for part in np.array_split(np.arange(loop.batch_size), loop.accumulate):
-        terms = compute_losses(run, run.network, x_0[part], t[part], eps[part], select(cond, part))
+        terms = compute_losses(run, run.network, part, x_0, t, eps, class_label)
         (terms.loss.sum() / loop.batch_size).backward()
         losses.append(terms.loss.detach())
         mse.append(terms.mse.detach())
     loss = torch.cat(losses).mean().item()
     limit = config.optim.grad_clip or float("inf")
     grad_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
-    if np.isfinite(loss) and np.isfinite(grad_norm):
+    if finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
         run.optimizer.step()
         run.ema.update(run.step + 1)
-        run.bad_steps = 0
-    else:
-        skip_bad_step(run, indices)
     run.optimizer.zero_grad(set_to_none=True)
     return {"t": t.numpy(), "mse": torch.cat(mse).cpu().numpy(), "loss": loss, "grad_norm": grad_norm, "lr": lr}
 
 
-def compute_losses(run: Run, network: nn.Module, x_0: Tensor, t: Tensor, eps: Tensor, cond: Cond) -> Losses:
-    """The losses of a batch, moved to the run's device; autocast surrounds the network and nothing else."""
-    x_0, t, eps = (value.to(run.device, non_blocking=True) for value in (x_0, t, eps))
-    cond = None if cond is None else {name: value.to(run.device) for name, value in cond.items()}
+def compute_losses(
+    run: Run, network: nn.Module, part: np.ndarray, x_0: Tensor, t: Tensor, eps: Tensor, class_label: Tensor | None
+) -> Losses:
+    """The losses of the items `part` of a batch, on the run's device; autocast surrounds the network alone."""
+    x_0, t, eps = (value[part].to(run.device, non_blocking=True) for value in (x_0, t, eps))
+    cond = None if class_label is None else {"class_label": class_label[part].to(run.device)}
     predict = autocast_network(network, run.device, run.dtype)
     return training_losses(predict, x_0, t, eps, cond, schedule=run.schedule, config=run.config.diffusion)
-
-
-def select(cond: Cond, part: np.ndarray) -> Cond:
-    """The rows `part` of every condition."""
-    return None if cond is None else {name: value[part] for name, value in cond.items()}
-
-
-def skip_bad_step(run: Run, indices: np.ndarray) -> None:
-    """Note which images gave a loss or gradient that is not finite; Diverged after too many in a row."""
-    run.bad_steps += 1
-    names = [run.images.train.names[i] for i in indices]
-    with (run.folder / "bad_batches.txt").open("a", encoding="utf-8") as file:
-        file.write(f"step {run.step}: {', '.join(names)}\n")
-    tqdm.write(f"step {run.step} skipped: its loss or gradient is not finite", file=sys.stderr)
-    if run.bad_steps >= run.config.train.max_bad_steps:
-        save(run)
-        raise Diverged(
-            f"error: {run.bad_steps} steps in a row were not finite, stopped at step {run.step}; their images are in "
-            f"{run.folder}/bad_batches.txt; try a lower optim.lr"
-        )
 
 
 @torch.no_grad()
 def validate(run: Run, tracker: Tracker) -> None:
     """The averaged weights' loss on held-out images, always at the same times with the same noise; keep the best."""
     rng = generator(run.config.seed, "validation")
-    images = run.images.val
-    count = min(len(images), run.config.train.validation_images)
+    count = min(len(run.images.val), run.config.train.validation_images)
+    x_0, class_label = run.images.val.batch(range(count))
     t = stratified_timesteps(count, run.schedule.num_train_timesteps, rng)
-    eps = torch.randn((count, *images.pixels.shape[1:]), generator=rng)
-    losses = []
-    for part in np.array_split(np.arange(count), -(-count // run.config.train.batch_size)):
-        x_0, class_label = images.batch(part)
-        cond = None if class_label is None else {"class_label": class_label}
-        losses.append(compute_losses(run, run.ema.averaged, x_0, t[part], eps[part], cond).loss)
+    eps = torch.randn(x_0.shape, generator=rng)
+    parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
+    losses = [compute_losses(run, run.ema.averaged, part, x_0, t, eps, class_label).loss for part in parts]
     loss = torch.cat(losses).mean().item()
     tracker.log(run.step, **{"validation/loss": loss})
     if loss < run.best:
@@ -193,23 +158,20 @@ def validate(run: Run, tracker: Tracker) -> None:
 
 
 def sample_grid(run: Run, tracker: Tracker) -> None:
-    """Draw the same noise through the averaged weights as they are now: samples/step_000000.png."""
+    """Draw the same noise through the averaged weights as they are now: samples/step_000000.png; and the curves."""
     spec, count = run.images.train.spec, run.config.train.grid_images
     labels = torch.arange(count, device=run.device) % max(1, len(spec.classes))
+    cond = {"class_label": labels} if spec.classes else None
     predict = autocast_network(run.ema.averaged, run.device, run.dtype)
-    x_0 = sample(
-        make_denoiser(predict, run.schedule, run.config.diffusion),
-        run.schedule,
-        run.config.sampler,
-        (count, spec.channels, spec.height, spec.width),
-        generators=[generator(run.config.seed, "sample", i) for i in range(count)],
-        cond={"class_label": labels} if spec.classes else None,
-        device=run.device,
-    )
+    denoiser = make_denoiser(predict, run.schedule, run.config.diffusion)
+    shape = (count, spec.channels, spec.height, spec.width)
+    rngs = [generator(run.config.seed, "sample", i) for i in range(count)]
+    x_0 = sample(denoiser, run.schedule, run.config.sampler, shape, generators=rngs, cond=cond, device=run.device)
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
     path.parent.mkdir(exist_ok=True)
     write_png(path, image_grid(to_integers(x_0, "uint8")))
     tracker.log_image(run.step, "samples", path)
+    tracker.draw()
 
 
 def due(step: int, interval: int, last_step: int) -> bool:
@@ -242,58 +204,43 @@ def prepare(config: TrainConfig) -> Run:
     """Load the images, build or restore everything, and make the run's folder last, when all else has worked."""
     state = load_checkpoint(config.resume) if config.resume else None
     device = choose_device(config.train.device)
-    dtype = choose_precision(config.train.precision, device)
     keep_heap()
     images = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser(), progress=show_progress)
     if state is not None and state["data_key"] != images.key:
-        raise ValueError(f"resume={config.resume}: the images have changed since that run began; start a new run instead")
+        raise ValueError(f"resume={config.resume}: the images have changed since that run began; start a new one")
     if config.train.first_images:
         images.train = images.train.subset(range(min(config.train.first_images, len(images.train))))
+    schedule, spec = build_schedule(config.schedule), images.train.spec
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
-    spec = images.train.spec
-    parts = 2 if config.diffusion.learned_variance else 1
-    shape = {"in_channels": spec.channels, "out_channels": parts * spec.channels, "num_classes": len(spec.classes)}
+    shape = network_shape(spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
-    left = []
-    if state is not None:
-        network.load_state_dict(state["model"])
-    elif config.init_from:
-        left = load_matching_weights(network, load_checkpoint(config.init_from)["ema"])
+    fresh = config.init_from and state is None
+    unused = load_matching_weights(network, load_checkpoint(config.init_from)["ema"]) if fresh else []
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
     optimizer = build_optimizer(config.optim, network.parameters())
+    dtype = choose_precision(config.train.precision, device)
+    folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
+    run = Run(config, folder, images, schedule, network, ema, optimizer, device, dtype)
     if state is not None:
+        network.load_state_dict(state["model"])
         averaged.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
-    folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
-    run = Run(config, folder, images, build_schedule(config.schedule), network, ema, optimizer, device, dtype)
-    if state is not None:
         run.step, run.best = state["step"], state["best"]
-    describe(run, left)
+    describe_run(folder, to_plain(config), images.skipped, unused)
+    print(images.report)
+    print(f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}")
+    print(describe_precision(dtype, device))
+    print(f"run folder: {folder}" + (f", carried on from step {run.step}" if run.step else ""), flush=True)
     if config.train.compile:
         network.compile()
     return run
-
-
-def describe(run: Run, left: list[str]) -> None:
-    """Say what will be trained on what, and write it into the run folder."""
-    config, images = run.config, run.images
-    write_description(run.folder, to_plain(config))
-    write_lines(run.folder / "skipped_files.txt", [f"{name}: {reason}" for name, reason in images.skipped])
-    write_lines(run.folder / "init_from.txt", left)
-    parameters = sum(parameter.numel() for parameter in run.network.parameters())
-    print(images.report)
-    if config.init_from and not config.resume:
-        print(f"weights from {config.init_from}; {len(left)} entries did not fit (init_from.txt)")
-    print(f"model: {parameters / 1e6:.2f} M parameters; {len(images.train)} images to train on, {len(images.val)} held out")
-    print(describe_precision(run.dtype, run.device))
-    print(f"run folder: {run.folder}" + (f", carried on from step {run.step}" if run.step else ""), flush=True)
 
 
 def main(config: TrainConfig, given: list[str]) -> int:
     """Train as the composed config says; with resume=, as that run's own config says."""
     if config.resume:
         config = resumed_config(config, load_checkpoint(config.resume)["config"], given)
-    elif not config.run_dir and (unfinished := find_unfinished_run(to_plain(config), config.name)):
+    elif not config.run_dir and (unfinished := find_unfinished_run(to_plain(config), config.name, ignore=RESUMABLE)):
         print(f"note: {unfinished} has the same config and was not finished; to carry it on: resume={unfinished}")
     folder = train(config)
     print(f"done: {folder} (samples/, curves.png, checkpoints/); next: python sample.py ckpt={folder}")

@@ -16,7 +16,10 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from training.endings import EarlyEnd
+
 CONFIG_DIR = str(Path(__file__).parent.resolve())
+GROUPS = ("data", "model", "schedule", "sampler", "experiment", "debug")
 
 
 def run_command(task: Callable[[Any, list[str]], int], *, config_name: str, argv: list[str]) -> int:
@@ -47,12 +50,12 @@ def guarded(work: Callable[[], int | None]) -> int:
     except (ValueError, OSError, OmegaConfBaseException) as error:
         print(f"error: {first_line(error)}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        code = getattr(error, "exit_code", None)
-        if code is None:
-            raise
+    except EarlyEnd as error:
         print(first_line(error), file=sys.stderr)
-        return code
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def first_line(error: BaseException) -> str:
@@ -72,24 +75,20 @@ def to_dataclass(config: DictConfig) -> Any:
 
 def check_overrides(overrides: list[str], config_name: str) -> None:
     """Compose once without running anything, so that every mistake has our wording; ValueError tells it."""
+    given = [first_choice(override) for override in parse(overrides)]
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            known = hydra.compose(config_name)
-            given = [first_choice(override) for override in parse(overrides)]
-            check_keys(given, known)
+            choices = [text for text in given if key_of(text) in GROUPS]
+            check_keys([text for text in given if text not in choices], hydra.compose(config_name, overrides=choices))
             to_dataclass(hydra.compose(config_name, overrides=given))
     except MissingConfigException as error:
         group, _, wrong = (error.missing_cfg_file or "").rpartition("/")
         options = list(error.options or [])
-        raise ValueError(
-            f"{group}={wrong} is not one of {', '.join(options)}{suggestion(wrong, options)}"
-            if options
-            else first_line(error)
-        ) from error
+        raise ValueError(f"{group}={wrong} is not one of {', '.join(options)}{suggestion(wrong, options)}") from error
     except (HydraException, OmegaConfBaseException) as error:
         detail = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        raise ValueError(f"{culprit(given if 'given' in locals() else overrides, detail)}{first_line(detail)}") from error
+        raise ValueError(f"{culprit(given, detail)}{first_line(detail)}") from error
     finally:
         GlobalHydra.instance().clear()
 
@@ -116,18 +115,22 @@ def first_choice(override: Override) -> str:
 
 
 def check_keys(overrides: list[str], known: DictConfig) -> None:
-    """ValueError for a top-level key or section that does not exist, naming the nearest one that does."""
-    sections = {str(key) for key in known} | {"hydra", "experiment", "debug"}
+    """ValueError for a key that the config does not have, naming the nearest one that it has."""
+    keys = all_keys(known)
     for text in overrides:
-        key = text.split("=", 1)[0].lstrip("+~").split("@")[0].replace("/", ".")
-        if key.split(".")[0] not in sections:
-            raise ValueError(f"there is no option {key}{suggestion(key, [*all_keys(known), 'experiment', 'debug'])}")
+        key = key_of(text)
+        if key.split(".")[0] != "hydra" and key not in keys:
+            raise ValueError(f"there is no option {key}{suggestion(key, [*keys, *GROUPS])}")
+
+
+def key_of(override: str) -> str:
+    """The dotted key of `key=value`, without Hydra's prefixes."""
+    return override.split("=", 1)[0].lstrip("+~").split("@")[0]
 
 
 def culprit(overrides: list[str], error: BaseException) -> str:
     """`key=value: ` of the override that an OmegaConf error is about, as far as it says."""
-    key = getattr(error, "full_key", None) or ""
-    matching = [text for text in overrides if text.lstrip("+").split("=", 1)[0] == key]
+    matching = [text for text in overrides if key_of(text) == getattr(error, "full_key", None)]
     return f"{matching[0]}: " if matching else ""
 
 
@@ -163,4 +166,4 @@ def unknown_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
 
 def given_keys(overrides: list[str]) -> list[str]:
     """The dotted keys that the command line names."""
-    return [text.split("=", 1)[0].lstrip("+") for text in overrides]
+    return [key_of(text) for text in overrides]

@@ -5,6 +5,7 @@ but these dataclasses.
 """
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -27,7 +28,8 @@ class LoopConfig:
     stop_at: end after this step as an interruption would; the learning rate's course still belongs to `steps`.
     ema_width: width of the weight average as a share of the run so far; ema_max_decay: its bound in long runs.
     keep_last: how many numbered checkpoints stay beside last.pt and best.pt.
-    first_images: train on so many images only (debug=overfit). max_bad_steps: how many steps in a row may be skipped for a loss or gradient that is not finite.
+    first_images: train on so many images only (debug=overfit).
+    max_bad_steps: how many steps in a row may be skipped for a loss or gradient that is not finite.
     precision: auto (bf16 where the machine is fast at it) | bf16 | fp32.
     """
 
@@ -101,14 +103,27 @@ class TrainConfig:
             raise ValueError(f"seed={self.seed} must not be negative")
         if not self.name or "/" in self.name:
             raise ValueError(f"name={self.name!r} must be a plain folder name")
-        if isinstance(self.schedule, ScheduleConfig) and self.schedule.zero_terminal_snr:
-            if self.diffusion.prediction_type == "eps":
-                raise ValueError(
-                    "schedule.zero_terminal_snr=true needs diffusion.prediction_type=v or x_0: at alpha = 0 eps says "
-                    "nothing about the image"
-                )
+        if isinstance(self.schedule, ScheduleConfig):
+            self._check_schedule(self.schedule)
         if getattr(self.sampler, "variance", None) == "learned" and not self.diffusion.learned_variance:
             raise ValueError("sampler.variance=learned needs diffusion.learned_variance=true")
+
+    def _check_schedule(self, schedule: ScheduleConfig) -> None:
+        if schedule.zero_terminal_snr and self.diffusion.prediction_type == "eps":
+            raise ValueError(
+                "schedule.zero_terminal_snr=true needs diffusion.prediction_type=v or x_0: at alpha = 0 eps says "
+                "nothing about the image"
+            )
+        if schedule.zero_terminal_snr and self.diffusion.loss_weighting != "simple":
+            raise ValueError(
+                "schedule.zero_terminal_snr=true needs diffusion.loss_weighting=simple: "
+                f"{self.diffusion.loss_weighting} gives the last timestep no weight, so it would never be learned"
+            )
+        steps = getattr(self.sampler, "num_inference_steps", 1)
+        if steps > schedule.num_train_timesteps:
+            raise ValueError(
+                f"sampler.num_inference_steps={steps} exceeds schedule.num_train_timesteps={schedule.num_train_timesteps}"
+            )
 
 
 @dataclass
@@ -168,7 +183,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
 
 
 RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
-RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir")
+RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume", "run_dir")
 
 
 def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str]) -> TrainConfig:
@@ -176,8 +191,12 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
 
     Only what leaves the run the same run may change; ValueError names the first option that may not.
     """
+    if not Path(str(config.resume)).is_dir():
+        raise ValueError(
+            f"resume={config.resume} is a file: name the run folder (a file can start a new run: init_from=)"
+        )
     for key in given:
-        if key not in ("resume", "run_dir") and not any(key == name or key.startswith(f"{name}.") for name in RESUMABLE):
+        if not any(key == name or key.startswith(f"{name}.") for name in RESUMABLE):
             raise ValueError(
                 f"{key} cannot change while resuming: a resumed run keeps its own config (a new run may start from its "
                 f"weights with init_from={config.resume})"
@@ -193,8 +212,9 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """A config as plain nested dicts, for checkpoints and YAML."""
-    return asdict(config)
+    """A config as plain nested dicts, for checkpoints and YAML; `resume` is a request, not a part of the run."""
+    plain = asdict(config)
+    return {**plain, "resume": None} if "resume" in plain else plain
 
 
 def register_configs() -> None:

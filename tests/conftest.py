@@ -54,6 +54,9 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     register_configs()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["command"])
+    monkeypatch.setattr(
+        "training.tracking.draw_curves", lambda rows, path: path.touch()
+    )  # a second each; see test_tracking
     cache = f"cache_dir={tmp_path / 'cache'}"
 
     def run(name: str, *arguments: str) -> int:

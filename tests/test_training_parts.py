@@ -50,7 +50,9 @@ def test_learning_rate_course() -> None:
     assert {learning_rate(constant, step, 100) for step in (1, 50, 100)} == {1.0}
 
 
-@pytest.mark.parametrize("bad", [{"lr": 0.0}, {"betas": [0.9]}, {"betas": [0.9, 1.0]}, {"course": "cos"}, {"grad_clip": -1.0}])
+@pytest.mark.parametrize(
+    "bad", [{"lr": 0.0}, {"betas": [0.9]}, {"betas": [0.9, 1.0]}, {"course": "cos"}, {"grad_clip": -1.0}]
+)
 def test_optimizer_config_names_what_is_wrong(bad: dict) -> None:
     with pytest.raises(ValueError, match=f"optim.{next(iter(bad))}="):
         OptimConfig(**bad)
@@ -70,7 +72,9 @@ def test_every_image_once_an_epoch_whatever_the_batch_size() -> None:
 
 
 def test_streams_and_numbers_draw_differently() -> None:
-    seeds = {derived_seed(s, stream, n) for s in range(3) for stream in ("step", "sample", "dropout") for n in range(50)}
+    seeds = {
+        derived_seed(s, stream, n) for s in range(3) for stream in ("step", "sample", "dropout") for n in range(50)
+    }
     assert len(seeds) == 3 * 3 * 50
     first = torch.randn(3, generator=generator(1, "sample", 5))
     assert torch.equal(first, torch.randn(3, generator=generator(1, "sample", 5)))

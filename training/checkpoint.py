@@ -71,15 +71,20 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
+def network_shape(images: dict[str, Any], *, learned_variance: bool) -> dict[str, int]:
+    """What `build_model` needs to know beside its config; `images` is an ImageSpec as a plain dict."""
+    channels = images["channels"]
+    return {
+        "in_channels": channels,
+        "out_channels": channels * (2 if learned_variance else 1),
+        "num_classes": len(images["classes"]),
+    }
+
+
 def rebuild_network(state: dict[str, Any], *, weights: str = "ema") -> nn.Module:
     """The network of a checkpoint, in eval mode, from its plain config and the `ema` (or raw `model`) weights."""
-    images = state["images"]
-    network = build_model(
-        model_config_from_dict(state["config"]["model"]),
-        in_channels=images["channels"],
-        out_channels=images["channels"] * (2 if state["config"]["diffusion"]["learned_variance"] else 1),
-        num_classes=len(images["classes"]),
-    )
+    shape = network_shape(state["images"], learned_variance=state["config"]["diffusion"]["learned_variance"])
+    network = build_model(model_config_from_dict(state["config"]["model"]), **shape)
     network.load_state_dict(state[weights])
     return network.eval().requires_grad_(False)
 

@@ -2,6 +2,8 @@
 
 import sys
 
+from torch import nn
+
 
 def show_progress(what: str, done: int, total: int) -> None:
     """Tell on one line of the terminal how far something is."""
@@ -12,3 +14,8 @@ def show_progress(what: str, done: int, total: int) -> None:
 def bar_interval() -> float:
     """Seconds between two redraws of a progress bar: often on a terminal, seldom in a log file."""
     return 0.5 if sys.stderr.isatty() else 30.0
+
+
+def count_parameters(network: nn.Module) -> str:
+    """The number of trained values, for people: 3.84 M parameters."""
+    return f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters"

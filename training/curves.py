@@ -20,8 +20,11 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     panels = [panel for panel in PANELS if any(row.get(name) is not None for row in rows for name in panel[1])]
     if not panels:
         return
-    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
-    for axes, (title, names, logarithmic) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    figure = Figure(figsize=(4.2 * len(panels), 3.2))
+    figure.subplots_adjust(left=0.25 / len(panels), right=1 - 0.05 / len(panels), bottom=0.15, top=0.9, wspace=0.25)
+    for axes, (title, names, logarithmic) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
         for name in names:
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:

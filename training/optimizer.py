@@ -52,3 +52,11 @@ def learning_rate(config: OptimConfig, step: int, total_steps: int) -> float:
         return config.lr * warm_up
     progress = max(0, step - config.warmup_steps) / max(1, total_steps - config.warmup_steps)
     return config.lr * warm_up * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, config: OptimConfig, step: int, total_steps: int) -> float:
+    """Use the learning rate of step number `step` from the next update on; returns it."""
+    lr = learning_rate(config, step, total_steps)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr

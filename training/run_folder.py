@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,8 +24,12 @@ def create_run_folder(run_dir: str | None, name: str) -> Path:
         raise ValueError(f"run_dir={path} is a file: name a folder")
     if path.exists() and any(path.iterdir()):
         if (path / "checkpoints" / "last.pt").is_file():
-            raise ValueError(f"run_dir={path} holds a run already: carry it on with resume={path}, or name another folder")
-        raise ValueError(f"run_dir={path} is not empty and has no checkpoint to resume: name another folder or empty it")
+            raise ValueError(
+                f"run_dir={path} holds a run already: carry it on with resume={path}, or name another folder"
+            )
+        raise ValueError(
+            f"run_dir={path} is not empty and has no checkpoint to resume: name another folder or empty it"
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -32,24 +37,45 @@ def create_run_folder(run_dir: str | None, name: str) -> Path:
     return path
 
 
-def find_unfinished_run(config: dict[str, Any], name: str) -> Path | None:
-    """The newest run under runs/<name> with the same config that has a checkpoint but did not finish, if any."""
+def find_unfinished_run(config: dict[str, Any], name: str, *, ignore: Sequence[str]) -> Path | None:
+    """The newest run under runs/<name> with the same config that has a checkpoint but did not finish, if any.
+
+    `ignore`: dotted keys or whole sections that do not make it another run.
+    """
     for folder in sorted((Path("runs") / name).glob("*/"), reverse=True):
         config_file = folder / "config.yaml"
-        if not config_file.is_file() or (folder / "summary.json").exists():
+        if (folder / "summary.json").exists() or not (folder / "checkpoints" / "last.pt").is_file():
             continue
-        if (folder / "checkpoints" / "last.pt").is_file() and yaml.safe_load(config_file.read_text()) == config:
+        if config_file.is_file() and without(yaml.safe_load(config_file.read_text()), ignore) == without(
+            config, ignore
+        ):
             return folder
     return None
 
 
-def write_description(path: Path, config: dict[str, Any]) -> None:
-    """Write config.yaml (resolved, plain values) and env.json (versions, device, git commit) into the run folder."""
+def without(config: dict[str, Any], keys: Sequence[str], prefix: str = "") -> dict[str, Any]:
+    """A nested config without the dotted `keys`."""
+    return {
+        name: without(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in config.items()
+        if f"{prefix}{name}" not in keys
+    }
+
+
+def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str, str]], unused: Sequence[str]) -> None:
+    """Write what the run is: config.yaml (resolved), env.json (versions, device, git commit).
+
+    Where there are any, also skipped_files.txt and init_from.txt (what of the initial weights did not fit).
+    """
     (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     (path / "env.json").write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+    write_lines(path / "skipped_files.txt", [f"{name}: {reason}" for name, reason in skipped])
+    write_lines(path / "init_from.txt", unused)
+    if unused:
+        print(f"{len(unused)} entries of the initial weights did not fit: {path / 'init_from.txt'}")
 
 
-def write_lines(path: Path, lines: list[str]) -> None:
+def write_lines(path: Path, lines: Sequence[str]) -> None:
     """Write a list into the run folder; no file for an empty one."""
     if lines:
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -95,10 +95,8 @@ def run(case, x, noise):
 
 def in_float64(scheduler, case):
     """The same tables without float32 rounding, by diffusers' own functions where it has them."""
-    if case["schedule"] == "linear":
-        betas = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
-    else:
-        betas = betas_in_float64()
+    linear = torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)
+    betas = linear if case["schedule"] == "linear" else betas_in_float64()
     if case["zero_terminal_snr"]:
         betas = scheduling_ddpm.rescale_zero_terminal_snr(betas)
     alphas_cumprod = (1 - betas).cumprod(0)
