@@ -4,7 +4,9 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from eval.comparison import open_comparison
 from eval.config import EvalConfig, config_from_args
+from eval.heap import keep_heap
 
 
 def main(args: list[str]) -> int:
@@ -14,9 +16,11 @@ def main(args: list[str]) -> int:
         return 0 if args else 2
     try:
         config = config_from_args(args)
-        from eval.score import score  # torch takes seconds to import: after the arguments are known to be good
+        comparison = open_comparison(config)
+        from eval.score import score  # torch takes seconds to import: after arguments and files are known to be good
 
-        score(config, show=print)
+        keep_heap()
+        score(comparison, show=print)
         print(f"\nreport: {Path(config.out) / 'report.html'}")
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """The two folders made comparable: one size, one scale of values, and both said in words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from eval.config import EvalConfig
 from eval.floor import floor_size
 from eval.images import ImageFolder, Preparation, open_folder
-from eval.value_range import common_range, natural_range
+from eval.value_range import Range, choose_ranges
 
 MIN_REAL, MIN_SYNTHETIC = 6, 3
 THUMBNAIL = 64  # longest side in pixels at which nearest neighbours are sought
@@ -33,13 +33,14 @@ class Side:
         h, w = self.preparation.size
         scale = min(1.0, THUMBNAIL / max(h, w))
         size = (max(1, round(h * scale)), max(1, round(w * scale)))
-        small = Preparation(self.preparation.low, self.preparation.high, size, self.preparation.fit)
+        small = replace(self.preparation, size=size)
         return np.stack([small.load(path).mean(axis=0).ravel() for path in self.folder.paths])  # (n, p)
 
     @property
     def range(self) -> str:
         """The pixel values that become 0 and 1."""
-        return f"{self.preparation.low:g}..{self.preparation.high:g}"
+        low, high = self.preparation.range
+        return f"{low:g}..{high:g}"
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,14 @@ def open_comparison(config: EvalConfig) -> Comparison:
     for key, folder, least in (("real", real, MIN_REAL), ("synthetic", synthetic, MIN_SYNTHETIC)):
         if len(folder) < least:
             raise ValueError(f"{key}={folder.root}: {len(folder)} images, a comparison needs {least} or more")
-    size = tuple(config.size) if config.size else _only_size(synthetic)
-    real_range = config.real_range or natural_range(real)
-    if config.synthetic_range or config.real_range:
-        synthetic_range = config.synthetic_range or real_range
-    else:
-        synthetic_range = common_range(real, synthetic)
-    return Comparison(
-        config,
-        Side(real, Preparation(*real_range, size, config.fit)),
-        Side(synthetic, Preparation(*synthetic_range, size, config.fit)),
-    )
+    size = (config.size[0], config.size[1]) if config.size else _only_size(synthetic)
+    ranges = choose_ranges(real, synthetic, _pair(config.real_range), _pair(config.synthetic_range))
+    sides = [Side(f, Preparation(r, size, config.fit)) for f, r in zip((real, synthetic), ranges, strict=True)]
+    return Comparison(config, *sides)
+
+
+def _pair(value: list[float] | None) -> Range | None:
+    return None if value is None else (value[0], value[1])
 
 
 def _only_size(folder: ImageFolder) -> tuple[int, int]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from eval.fit import FITS
 
 FEATURES = ("random", "inception")
-FITS = ("resize", "crop", "pad")
 DEVICES = ("auto", "cpu", "cuda")
 INCEPTION_SHA256 = "6726825d"  # how the SHA-256 of pt_inception-2015-12-05-6726825d.pth begins
 
@@ -32,8 +34,8 @@ class EvalConfig:
     """What the SHA-256 of the weights file must begin with; any: not checked."""
     size: Any = None
     """int or [h, w] at which both folders are compared; null: the size of the synthetic images."""
-    fit: str = "resize"
-    """How an image of another size gets there: resize (aspect lost), crop (centre), pad (with the lowest value)."""
+    fit: str = "crop"
+    """How an image of another size gets there, as `data.fit` in training: crop, resize, pad or center_crop."""
     real_range: Any = None
     """[low, high] of the real pixel values; null: 0..255, the bit depth in use, or min..max of float images."""
     synthetic_range: Any = None
@@ -102,29 +104,38 @@ def config_from_args(args: list[str]) -> EvalConfig:
     Raises ValueError, one line, for an unknown key (naming the nearest), a value of the wrong type, or a folder that is
     not there.
     """
-    known = [field.name for field in fields(EvalConfig)]
+    known = {field.name: field.type for field in fields(EvalConfig)}
+    given = {}
     for arg in args:
-        key, equals, value = arg.partition("=")
+        key, _, value = arg.partition("=")
         if key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
             raise ValueError(f"unknown option {key!r}: {hint}")
-        if not equals or not value:
+        if not value:
             raise ValueError(f"{key}: give a value as {key}=...")
-    missing = [key for key in ("real", "synthetic", "out") if key not in {arg.partition("=")[0] for arg in args}]
+        # a path stays as it is typed; the rest is read as OmegaConf reads a command line
+        given[key] = value if known[key] is str else _from_cli(key, arg)
+    missing = [key for key in ("real", "synthetic", "out") if key not in given]
     if missing:
         raise ValueError(f"{missing[0]}=... is missing; usage: python -m eval real=DIR synthetic=DIR out=DIR")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(EvalConfig), OmegaConf.from_cli(args))
-        config = OmegaConf.to_object(merged)
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EvalConfig), given))
     except OmegaConfBaseException as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        raise ValueError(f"{error.full_key}={given.get(error.full_key)}: {str(error).splitlines()[0]}") from error
     assert isinstance(config, EvalConfig)
-    check_folders(config)
+    check_paths(config)
     return config
 
 
-def check_folders(config: EvalConfig) -> None:
+def _from_cli(key: str, arg: str) -> Any:
+    try:
+        return OmegaConf.from_cli([arg])[key]
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(f"{arg}: cannot be read as a value") from error
+
+
+def check_paths(config: EvalConfig) -> None:
     """Raise ValueError unless both folders exist and writing to `out` cannot change what a later run would score."""
     out = Path(config.out).resolve()
     if out.exists() and not out.is_dir():

@@ -12,8 +12,10 @@ from jaxtyping import Float
 from torch import nn
 from tqdm import tqdm
 
-from eval.config import EvalConfig
+from eval.config import INCEPTION_SHA256, EvalConfig
 from eval.images import Preparation
+from eval.inception import DIMS, load_inception
+from eval.inception_weights import find_weights
 from eval.random_conv import RandomConv
 
 
@@ -21,7 +23,6 @@ from eval.random_conv import RandomConv
 class Extractor:
     """A frozen network from (b, 3, h, w) in [0, 1] to (b, d), and what a report must say of it."""
 
-    name: str
     network: nn.Module
     dims: int
     fingerprint: str  # of the weights and of what is done with them: part of the cache's key
@@ -31,13 +32,15 @@ class Extractor:
 
 
 def build_extractor(config: EvalConfig) -> Extractor:
-    """The extractor that `features` asks for; ValueError if Inception's weights cannot be had."""
-    assert config.features == "random"
-    network = RandomConv()
-    description = f"random_conv: 4 random convolutional stages with a fixed seed, {network.dims} features"
-    return Extractor(
-        "random_conv", network, network.dims, _fingerprint(network), description, "frechet_random", "kid_random"
-    )
+    """The extractor that `features` asks for; ValueError if Inception's weights cannot be had or are not the right ones."""
+    if config.features == "random":
+        network = RandomConv()
+        description = f"random_conv: a convolutional network of {RandomConv.dims} features with fixed random weights"
+        return Extractor(network, RandomConv.dims, _fingerprint(network), description, "frechet_random", "kid_random")
+    path, sha256 = find_weights(config)
+    published = "" if sha256.startswith(INCEPTION_SHA256) else ", NOT the published weights of FID"
+    description = f"inception: 2048 features of pool3 at 299x299, weights {sha256[:8]}{published}"
+    return Extractor(load_inception(path), DIMS, f"inception {sha256}", description, "fid", "kid")
 
 
 def _fingerprint(network: nn.Module) -> str:
@@ -66,10 +69,15 @@ def extract(
     label: str = "features",
 ) -> Float[np.ndarray, "n d"]:
     """Features of the images in order, as float32, under a progress bar."""
-    network = extractor.network.to(device, memory_format=torch.channels_last).eval()
+    network = extractor.network.to(device=device).eval()
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     features = np.empty((len(paths), extractor.dims), dtype=np.float32)
     done = 0
-    with tqdm(total=len(paths), desc=label, unit="image", leave=False) as bar:
+    # TF32, cuDNN's default for convolutions, would cost three digits
+    with (
+        torch.backends.cudnn.flags(allow_tf32=False),
+        tqdm(total=len(paths), desc=label, unit="image", leave=False) as bar,
+    ):
         for batch in _batches(paths, preparation, batch_size):
             x = torch.from_numpy(batch).to(device, memory_format=torch.channels_last)  # (b, 3, h, w)
             features[done : done + len(batch)] = network(x).cpu().numpy()

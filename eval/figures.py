@@ -28,7 +28,7 @@ class Figure:
     @property
     def at_floor(self) -> bool:
         """Whether the synthetic images are as close to the real ones as these are to each other, as far as n can tell."""
-        return self.comparison.matched.mean <= self.comparison.floor.high
+        return self.comparison.excess.low <= 0
 
     @property
     def ratio(self) -> float | None:
@@ -50,6 +50,7 @@ class Figure:
         return plain | {
             "floor": asdict(self.comparison.floor) | counted,
             "matched": asdict(self.comparison.matched) | counted,
+            "excess": asdict(self.comparison.excess) | counted,
             "ratio": self.ratio,
             "verdict": self.verdict,
         }

@@ -4,7 +4,7 @@ With few images every distance is mostly bias (N(0, I) against itself in 512 dim
 figure means nothing but beside the same figure between real and real at the same n.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Floor:
-    """`floor` is real against real and `matched` synthetic against real, both with n images a side."""
+    """`floor` is real against real, `matched` synthetic against real, both with n images a side; `excess` their difference."""
 
     n: int
     repeats: int
     floor: Spread
     matched: Spread
+    excess: Spread
 
 
 def floor_size(n_real: int, n_synthetic: int) -> int:
@@ -49,7 +50,7 @@ def measure_floor(
 ) -> Floor:
     """Each repeat draws two disjoint sets A, B of n real images and a set S of n synthetic ones: d(A, B) and d(A, S).
 
-    Sharing A pairs the two figures, and equal n gives both the same bias. The draws overlap between repeats, so low and
+    Sharing A pairs the two figures, and equal n gives both the same bias: their difference tells S from B. The draws overlap between repeats, so low and
     high show the draw's influence rather than a confidence interval. ValueError with fewer than 6 real or 3 synthetic
     images.
     """
@@ -65,9 +66,10 @@ def measure_floor(
         one, other = real[order[:n]], real[order[n : 2 * n]]
         floors.append(distance(one, other))
         matched.append(distance(one, synthetic[random.permutation(len(synthetic))[:n]]))
-    return Floor(n, repeats, _spread(floors), _spread(matched))
+    excess = np.subtract(matched, floors)
+    return Floor(n, repeats, _spread(floors), _spread(matched), _spread(excess))
 
 
-def _spread(values: list[float]) -> Spread:
+def _spread(values: Sequence[float] | np.ndarray) -> Spread:
     low, high = np.percentile(values, [5, 95])
     return Spread(float(np.mean(values)), float(low), float(high))

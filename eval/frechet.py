@@ -97,7 +97,9 @@ def _factor(features: Float[np.ndarray, "n d"]) -> tuple[np.ndarray, np.ndarray]
     features = features.astype(np.float64)
     mean = features.mean(axis=0)
     factor = (features - mean) / np.sqrt(len(features) - 1)  # (n, d)
-    return mean, factor if len(factor) <= factor.shape[1] else np.linalg.qr(factor, mode="r")
+    if len(factor) > factor.shape[1]:
+        factor = np.asarray(np.linalg.qr(factor, mode="r"))  # (d, d), with the same X^T X
+    return mean, factor
 
 
 def _square_root(covariance: Float[np.ndarray, "d d"]) -> np.ndarray:

@@ -107,8 +107,8 @@ def _side(name: str, comparison: Comparison) -> str:
     side = comparison.real if name == "real" else comparison.synthetic
     count = min(TILES, len(side))
     chosen = np.sort(np.random.default_rng(comparison.config.seed).choice(len(side), count, replace=False))
-    caption = f"{name}: {count} of {len(side)}, drawn at random"
-    return f'<figure><img src="{data_uri(grid(side.load(chosen), COLUMNS))}" alt="{name}"><figcaption>{caption}</figcaption></figure>'
+    caption = f"<figcaption>{name}: {count} of {len(side)}, drawn at random</figcaption>"
+    return f'<figure><img src="{data_uri(grid(side.load(chosen), COLUMNS))}" alt="{name}">{caption}</figure>'
 
 
 def _spread(spread: Spread) -> str:

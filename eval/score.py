@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from eval.cache import cached, content_hash
-from eval.comparison import Comparison, Side, open_comparison
+from eval.comparison import Comparison, Side
 from eval.config import EvalConfig
 from eval.features import Extractor, build_extractor, choose_device, extract
 from eval.figures import Figure
@@ -25,13 +25,13 @@ PAIRS = 16
 FORMAT_VERSION = 1
 
 
-def score(config: EvalConfig, *, show: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Compare the folders, write the report into `out` and return what metrics.json holds; `show` gets the table.
+def score(comparison: Comparison, *, show: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Score what `open_comparison` opened, write the report into `out` and return what metrics.json holds.
 
-    ValueError, one line, for folders and files that cannot be compared.
+    `show` gets the table for the terminal. ValueError, one line, where the extractor cannot be had.
     """
+    config = comparison.config
     extractor = build_extractor(config)
-    comparison = open_comparison(config)
     real, synthetic = (_features(side, extractor, config) for side in (comparison.real, comparison.synthetic))
     kid = kernel_distance(real, synthetic, seed=config.seed)
     figures = [

@@ -2,9 +2,34 @@
 
 from eval.images import ImageFolder
 
+Range = tuple[float, float]
 
-def natural_range(folder: ImageFolder) -> tuple[float, float]:
-    """(low, high) by the folder's own files: 0..255, 0..2^bits - 1 for the bits in use, or min..max of float images.
+
+def choose_ranges(
+    real: ImageFolder, synthetic: ImageFolder, real_range: Range | None, synthetic_range: Range | None
+) -> tuple[Range, Range]:
+    """The ranges (low, high) of both folders, those given or those of their files.
+
+    Folders stored alike get the real one's range. Two folders in two scales would differ in nothing but the scale:
+    where that may be so, ValueError asks for both ranges.
+    """
+    if real_range is not None or synthetic_range is not None:
+        low_high = real_range or natural_range(real)
+        return low_high, synthetic_range or low_high
+    low, high = natural_range(real)
+    mend = "give real_range=[low,high] and synthetic_range=[low,high]"
+    if real.kind != synthetic.kind:
+        if "float" in (real.kind, synthetic.kind):
+            raise ValueError(f"{synthetic.root} holds {synthetic.kind} pixels, {real.root} {real.kind}: {mend}")
+        return (low, high), natural_range(synthetic)
+    if real.kind == "integer" and not low <= synthetic.low <= synthetic.high <= high:
+        values = f"values {synthetic.low:g}..{synthetic.high:g} leave the {low:g}..{high:g} of {real.root}"
+        raise ValueError(f"{synthetic.root}: {values}: {mend}")
+    return (low, high), (low, high)
+
+
+def natural_range(folder: ImageFolder) -> Range:
+    """0..255 for 8 bits, 0..2^bits - 1 for the bits in use, min..max for real or negative values.
 
     12-bit data in a 16-bit PNG thus keeps its contrast: its range is 0..4095.
     """
@@ -14,31 +39,5 @@ def natural_range(folder: ImageFolder) -> tuple[float, float]:
         bits = max(8, int(folder.high).bit_length())
         return 0.0, float(2**bits - 1)
     if folder.low == folder.high:
-        raise ValueError(
-            f"{folder.root}: every pixel is {folder.low:g}, so no range can be told: give it as [low, high]"
-        )
+        raise ValueError(f"{folder.root}: every pixel is {folder.low:g}: give its range as real_range=[low,high]")
     return folder.low, folder.high
-
-
-def common_range(real: ImageFolder, synthetic: ImageFolder) -> tuple[float, float]:
-    """(low, high) of the synthetic images: those of the real ones where both are stored alike.
-
-    Two folders in two scales would differ in nothing but the scale. Where that could be so, ValueError asks for
-    `synthetic_range`.
-    """
-    low, high = natural_range(real)
-    if real.kind == synthetic.kind == "float":
-        return low, high
-    if real.kind == synthetic.kind:
-        if synthetic.low < low or synthetic.high > high:
-            raise ValueError(
-                f"{synthetic.root}: values {synthetic.low:g}..{synthetic.high:g} leave the {low:g}..{high:g} of "
-                f"{real.root}: give real_range=[low,high] and synthetic_range=[low,high]"
-            )
-        return low, high
-    if "float" in (real.kind, synthetic.kind):
-        raise ValueError(
-            f"{synthetic.root} holds {synthetic.kind} pixels and {real.root} {real.kind}: give real_range=[low,high] "
-            "and synthetic_range=[low,high]"
-        )
-    return natural_range(synthetic)
