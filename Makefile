@@ -1,5 +1,5 @@
-# Each target sets itself up in ./.venv and is quick when repeated. PYTHON and TORCH can be chosen:
-#   make demo PYTHON=python3.12 TORCH="torch torchvision --index-url <the index of the build you want>"
+# Each target sets itself up in ./.venv and is quick when repeated. PYTHON and TORCH can be chosen, for example
+#   make demo PYTHON=python3.12 TORCH="torch torchvision --index-url URL-OF-THE-BUILD-YOU-WANT"
 PYTHON ?= python3
 TORCH  ?= torch torchvision
 BIN    := .venv/bin
@@ -8,15 +8,23 @@ STAMP  := .venv/.installed
 .PHONY: demo test lint clean
 
 demo: $(STAMP)
-	$(BIN)/python train.py experiment=demo run_dir=demo/run $$(test -e demo/run/checkpoints/last.pt && echo resume=demo/run)
-	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=64
-	$(BIN)/python -m eval real=demo/run/data synthetic=demo/samples out=demo/report
+	@if [ -e demo/run/checkpoints/last.pt ]; then \
+	  $(BIN)/python train.py resume=demo/run; \
+	else \
+	  $(BIN)/python train.py experiment=demo run_dir=demo/run; \
+	fi
+	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=128 trajectory=true
+	@[ -d demo/real ] || $(BIN)/python -m data sar_sim out=demo/real num_images=512 seed=1
+	$(BIN)/python -m eval real=demo/real synthetic=demo/samples out=demo/report
+	@printf '\nLook at\n  demo/samples/grid.png       what the model draws\n  demo/samples/trajectory.gif how noise becomes ships\n  demo/run/curves.png         how it learned\n  demo/report/report.html     real beside synthetic, with figures\n'
 
 test: $(STAMP)-test
 	$(BIN)/python -m pytest -n 2 -q
 
 lint: $(STAMP)-test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,47 @@
+"""Write simulated images to a folder: `python -m data sar_sim out=DIR num_images=500 seed=1`. One subfolder a class."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
+
+from data import DATASETS, load_images
+from data.writers import write_image
+
+USAGE = "usage: python -m data sar_sim|mri_sim out=DIR [num_images=500 seed=1 image_size=64 ...]"
+
+
+def main(arguments: list[str]) -> int:
+    """Render the set that the arguments describe; exit code 2 and one line for a mistake in them."""
+    try:
+        name, *settings = arguments or [""]
+        if name not in DATASETS or name == "folder":
+            raise ValueError(USAGE)
+        given = OmegaConf.from_dotlist(settings)
+        out = given.pop("out", None)
+        if out is None:
+            raise ValueError(f"out= is needed: {USAGE}")
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DATASETS[name][0](val_fraction=0.0)), given))
+        export(config, Path(str(out)).expanduser())
+    except (ValueError, OSError, OmegaConfBaseException) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return 2
+    return 0
+
+
+def export(config: object, out: Path) -> None:
+    """Write every image of a set as a file; ValueError when the folder holds something already."""
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise ValueError(f"out={out} is not empty: name a new folder")
+    images = load_images(config, cache_dir=Path("~/.cache/speckle").expanduser()).train
+    for i, name in enumerate(tqdm(images.names, unit="image")):
+        label = "" if images.class_labels is None else images.spec.classes[images.class_labels[i]]
+        (out / label).mkdir(parents=True, exist_ok=True)
+        write_image(out / label / f"{name}.png", images.integers([i])[0], images.spec)
+    print(f"{len(images)} images in {out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
