@@ -47,14 +47,13 @@ class Contender:
     average_weights: Callable[[int], None]
     dtype: torch.dtype | None = None  # of autocast
     clip_foreach: bool | None = None  # None is PyTorch's default
-    no_grad: Callable = torch.no_grad
 
     def autocast(self):
         return nullcontext() if self.dtype is None else torch.autocast("cpu", self.dtype)
 
 
 def speckle(precision: str) -> Contender:
-    """This repository, with the calls that train.py makes; "auto" is its default."""
+    """Ours, with the calls that train.py makes; "auto" is its default."""
     from models import build_model
     from models.unet import UNetConfig
     from training.ema import EMA
@@ -105,7 +104,7 @@ def diffusers(dtype: torch.dtype | None) -> Contender:
 
 
 def denoising_diffusion_pytorch() -> Contender:
-    """lucidrains' Unet: the same widths and depths, with its own linear attention at the other levels (12 M parameters)."""
+    """Unet with the same widths and depths, with its own linear attention at the other levels (12 M parameters)."""
     from denoising_diffusion_pytorch import Unet
     from ema_pytorch import EMA
 
@@ -135,7 +134,7 @@ def train_step(contender: Contender, x_t: Tensor, t: Tensor, target: Tensor, ste
 
 
 def sample_step(contender: Contender, x_t: Tensor, t: Tensor) -> None:
-    with contender.no_grad(), contender.autocast():
+    with torch.no_grad(), contender.autocast():
         contender.predict(x_t, t)
 
 
@@ -207,7 +206,7 @@ def child(*arguments: str, threads: int) -> dict:
 
 
 def run_rounds(rounds: int, steps: int, threads: int) -> dict:
-    """rounds x tasks x contenders, interleaved: {task: {name: [one result per round]}}."""
+    """Results of rounds x tasks x contenders, interleaved: {task: {name: [one result per round]}}."""
     results = {task: {name: [] for name in CONTENDERS} for task in ("train", "sample")}
     for number in range(rounds):
         for task, by_name in results.items():

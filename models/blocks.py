@@ -46,11 +46,11 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d h w"]:
         """`emb` is the condition embedding after its SiLU, which all blocks share."""
         h = self.conv1(F.silu(self.norm1(x)))  # (b, d, h, w)
-        emb = self.emb_proj(emb)  # (b, 2 d) or (b, d)
         if self.scale_shift:
-            h = self.norm2(h, *emb.float().chunk(2, dim=1))
+            scale, shift = self.emb_proj(emb).chunk(2, dim=1)  # (b, d) each
+            h = self.norm2(h, scale, shift)
         else:
-            h = self.norm2(h + rearrange(emb, "b d -> b d 1 1"))
+            h = self.norm2(h + rearrange(self.emb_proj(emb), "b d -> b d 1 1"))
         h = self.conv2(self.dropout(F.silu(h)))
         return self.shortcut(x) + h
 

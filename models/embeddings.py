@@ -16,8 +16,8 @@ def timestep_embedding(
     0 stops one ratio short of it (the Transformer paper).
     """
     half = dim // 2
-    exponents = torch.arange(half, dtype=torch.float32, device=t.device) / (half - freq_shift)
-    angles = t.float()[:, None] * torch.exp(-math.log(10_000) * exponents)  # (b, dim / 2)
+    exponents = -math.log(10_000) * torch.arange(half, dtype=torch.float32, device=t.device) / (half - freq_shift)
+    angles = t.float()[:, None] * exponents.exp()  # (b, dim / 2)
     sin, cos = angles.sin(), angles.cos()
     return torch.cat([cos, sin] if flip_sin_to_cos else [sin, cos], dim=1)  # (b, dim)
 
@@ -39,7 +39,7 @@ class ConditionEmbedding(nn.Module):
         """`class_label` None means the null class; a label given to a network without classes is a ValueError."""
         waves = timestep_embedding(t, self.time_dim, flip_sin_to_cos=self.flip_sin_to_cos, freq_shift=self.freq_shift)
         with torch.autocast(t.device.type, enabled=False):  # neighbouring timesteps would be one in bfloat16
-            emb = self.time_mlp(waves)  # (b, dim)
+            emb = self.time_mlp(waves.to(next(self.time_mlp.parameters()).dtype))  # (b, dim)
         if self.class_table is None:
             if class_label is not None:
                 raise ValueError("cond['class_label'] was given, but this network was built with num_classes=0")

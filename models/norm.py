@@ -24,9 +24,10 @@ class GroupNorm(nn.GroupNorm):
         """`norm(x) * (1 + scale) + shift`; the mean and variance of a group are over its channels, h and w."""
         weight, bias = self.weight, self.bias
         if scale is not None and shift is not None:  # AdaGN = a norm whose weight and bias differ from sample to sample
-            weight, bias = weight * (1 + scale), bias * (1 + scale) + shift  # (b, c)
+            factor = 1 + scale.to(weight.dtype)  # bfloat16 has no numbers between 1 and 1.0078
+            weight, bias = weight * factor, bias * factor + shift  # (b, c)
         if x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last):
-            weight, bias = weight.to(self.weight.dtype).expand(len(x), -1), bias.to(self.bias.dtype).expand(len(x), -1)
+            weight, bias = weight.expand(len(x), -1), bias.expand(len(x), -1)
             return _ChannelsLastGroupNorm.apply(x, weight, bias, self.num_groups, self.eps)
         with torch.autocast(x.device.type, enabled=False):
             x = F.group_norm(x, self.num_groups, eps=self.eps)
