@@ -114,20 +114,19 @@ def train_step(run: Run, finite: FiniteGuard) -> dict[str, Any]:
         class_label = drop_classes(class_label, config.diffusion.class_dropout, null_class=null_class, generator=rng)
 
     lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
-    losses, mse = [], []
+    terms = []
     for part in np.array_split(np.arange(loop.batch_size), loop.accumulate):
-        terms = compute_losses(run, run.network, part, x_0, t, eps, class_label)
-        (terms.loss.sum() / loop.batch_size).backward()
-        losses.append(terms.loss.detach())
-        mse.append(terms.mse.detach())
-    loss = torch.cat(losses).mean().item()
+        terms.append(compute_losses(run, run.network, part, x_0, t, eps, class_label))
+        (terms[-1].loss.sum() / loop.batch_size).backward()
+    loss = torch.cat([term.loss.detach() for term in terms]).mean().item()
+    mse = torch.cat([term.mse.detach() for term in terms]).cpu().numpy()
     limit = config.optim.grad_clip or float("inf")
     grad_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
     if finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
         run.optimizer.step()
         run.ema.update(run.step + 1)
     run.optimizer.zero_grad(set_to_none=True)
-    return {"t": t.numpy(), "mse": torch.cat(mse).cpu().numpy(), "loss": loss, "grad_norm": grad_norm, "lr": lr}
+    return {"t": t.numpy(), "mse": mse, "loss": loss, "grad_norm": grad_norm, "lr": lr}
 
 
 def compute_losses(
@@ -210,9 +209,8 @@ def prepare(config: TrainConfig) -> Run:
         raise ValueError(f"resume={config.resume}: the images have changed since that run began; start a new one")
     if config.train.first_images:
         images.train = images.train.subset(range(min(config.train.first_images, len(images.train))))
-    schedule, spec = build_schedule(config.schedule), images.train.spec
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
-    shape = network_shape(spec.to_dict(), learned_variance=config.diffusion.learned_variance)
+    shape = network_shape(images.train.spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
     fresh = config.init_from and state is None
     unused = load_matching_weights(network, load_checkpoint(config.init_from)["ema"]) if fresh else []
@@ -220,7 +218,7 @@ def prepare(config: TrainConfig) -> Run:
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
-    run = Run(config, folder, images, schedule, network, ema, optimizer, device, dtype)
+    run = Run(config, folder, images, build_schedule(config.schedule), network, ema, optimizer, device, dtype)
     if state is not None:
         network.load_state_dict(state["model"])
         averaged.load_state_dict(state["ema"])

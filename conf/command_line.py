@@ -38,7 +38,8 @@ def run_command(task: Callable[[Any, list[str]], int], *, config_name: str, argv
 
     code = 0 if asks_hydra else guarded(lambda: check_overrides(overrides, config_name))
     if code == 0:
-        sys.argv = [sys.argv[0], *argv]
+        flags = [argument for argument in argv if argument.startswith("-")]
+        sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra wants its flags first; people type them anywhere
         entry()
     return max([code, *codes])
 
