@@ -1,0 +1,68 @@
+"""Real images beside generated ones, as docs/results.md shows them.
+
+python benchmarks/results_picture.py OUT.png REAL_DIR SAMPLES_DIR [REAL_DIR SAMPLES_DIR ...] [size=64] [fit=crop]
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+
+ROWS, COLUMNS, SCALE, GAP = 4, 6, 2, 16
+
+
+def main(arguments: list[str]) -> None:
+    options = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    out, *folders = [argument for argument in arguments if "=" not in argument]
+    size = int(options.get("size", 64))
+    fits = options.get("fit", "crop").split(",")
+    pairs = list(zip(folders[::2], folders[1::2], strict=True))
+    panels = []
+    for (real, samples), fit in zip(pairs, fits * (len(pairs) // len(fits)), strict=True):
+        panels += [
+            ("real", grid(real_files(Path(real)), size, fit)),
+            ("generated", grid(sample_files(Path(samples)), size, fit)),
+        ]
+    width, height = panels[0][1].size
+    canvas = Image.new("L", (2 * width + GAP, len(pairs) * (height + 20)), 255)
+    for i, (title, panel) in enumerate(panels):
+        x, y = i % 2 * (width + GAP), i // 2 * (height + 20)
+        ImageDraw.Draw(canvas).text((x, y + 3), title, fill=0)
+        canvas.paste(panel, (x, y + 20))
+    canvas.save(out, optimize=True)
+
+
+def real_files(folder: Path) -> list[Path]:
+    """All images below a folder, or those that a text file beside `@` names: images@names.txt."""
+    path, _, names = str(folder).partition("@")
+    if names:
+        return [Path(path) / name for name in Path(names).read_text().split()]
+    return sorted(p for p in Path(path).rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif"))
+
+
+def sample_files(folder: Path) -> list[Path]:
+    """The first samples of a manifest: not chosen by anyone."""
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    return [folder / row["file"] for row in sorted(rows, key=lambda row: row["index"])[: ROWS * COLUMNS]]
+
+
+def grid(files: list[Path], size: int, fit: str) -> Image.Image:
+    """ROWS x COLUMNS images; of more files, some drawn at random with seed 0."""
+    if len(files) > ROWS * COLUMNS:
+        files = [files[i] for i in np.random.default_rng(0).choice(len(files), ROWS * COLUMNS, replace=False)]
+    canvas = Image.new("L", (COLUMNS * size * SCALE, ROWS * size * SCALE))
+    for i, file in enumerate(files):
+        with Image.open(file) as opened:
+            image = opened.convert("L")
+        image = (ImageOps.pad if fit == "pad" else ImageOps.fit)(image, (size, size), Image.Resampling.LANCZOS)
+        canvas.paste(
+            image.resize((size * SCALE, size * SCALE), Image.Resampling.NEAREST),
+            (i % COLUMNS * size * SCALE, i // COLUMNS * size * SCALE),
+        )
+    return canvas
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
