@@ -5,24 +5,26 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from conf.command_line import run_command
-from conf.schema import SampleConfig, register_configs, to_plain, train_config_from_dict
+from conf.schema import SampleConfig, TrainConfig, register_configs, to_plain, train_config_from_dict
 from data.image_set import ImageSpec, to_integers
 from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
 from diffusion.gaussian import Denoiser, make_denoiser
 from diffusion.sampling import sample as run_sampler
 from diffusion.schedules import Schedule, build_schedule
+from diffusion.timesteps import noise_levels
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint, rebuild_network
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
 from training.endings import Interrupted, InterruptGuard
+from training.files import write_text
 from training.precision import choose_precision, describe_precision, keep_heap
 from training.seeding import generator
 
@@ -38,31 +40,31 @@ def sample(config: SampleConfig) -> Path:
     """
     checkpoint = find_checkpoint(config.ckpt)
     state = load_checkpoint(checkpoint)
-    run_config, spec = train_config_from_dict(state["config"]), ImageSpec.from_dict(state["images"])
+    run_config, spec, network = rebuild(checkpoint, state, config.weights)
     if getattr(config.sampler, "variance", None) == "learned" and not run_config.diffusion.learned_variance:
         raise ValueError("sampler.variance=learned: this checkpoint's network does not predict a variance")
     labels = class_labels(config, spec.classes)
-    out = Path(config.out).expanduser() if config.out else checkpoint.parent.parent / "generated"
-    done = open_folder(out, {**to_plain(config), "ckpt": str(checkpoint), "sha256": file_sha256(checkpoint)})
-
+    schedule = build_schedule(run_config.schedule)
+    noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
     device = choose_device(config.device)
     dtype = choose_precision(config.precision, device)
+    denoiser = make_denoiser(autocast_network(network.to(device), device, dtype), schedule, run_config.diffusion)
     keep_heap()
-    print(describe_precision(dtype, device), flush=True)
-    network = autocast_network(rebuild_network(state, weights=config.weights).to(device), device, dtype)
-    denoiser = make_denoiser(network, build_schedule(run_config.schedule), run_config.diffusion)
-    schedule = build_schedule(run_config.schedule)
 
+    out = Path(config.out).expanduser() if config.out else default_folder(checkpoint)
+    origin = {"sampler": config.sampler.name, "checkpoint": file_sha256(checkpoint)}
+    done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"]})
+    print(describe_precision(dtype, device), flush=True)
     missing = [i for i in range(config.num_samples) if i not in done]
     start = time.perf_counter()
-    bar = tqdm(total=config.num_samples, initial=len(done), unit="image", mininterval=bar_interval())
+    bar = tqdm(total=len(missing), unit="image", mininterval=bar_interval())
     with bar, InterruptGuard() as guard, (out / "manifest.jsonl").open("a", encoding="utf-8") as manifest:
         for begin in range(0, len(missing), config.batch_size):
             if guard.received is not None:
                 raise Interrupted(f"stopped; the same command carries on in {out}", guard.received)
             indices = missing[begin : begin + config.batch_size]
             x_0 = draw(denoiser, schedule, config, spec, indices, labels[indices], device)
-            write_samples(out, manifest, config, spec, indices, labels[indices], x_0)
+            write_samples(out, manifest, {**origin, "seed": config.seed}, spec, indices, labels[indices], x_0)
             bar.update(len(indices))
     seconds = time.perf_counter() - start
     if missing:
@@ -71,6 +73,24 @@ def sample(config: SampleConfig) -> Path:
     if config.trajectory:
         write_trajectory(out, denoiser, schedule, config, spec, labels, device)
     return out
+
+
+def rebuild(checkpoint: Path, state: dict[str, Any], weights: str) -> tuple[TrainConfig, ImageSpec, nn.Module]:
+    """What a checkpoint describes; ValueError naming the file when its parts do not fit each other."""
+    try:
+        config, spec = train_config_from_dict(state["config"]), ImageSpec.from_dict(state["images"])
+        return config, spec, rebuild_network(state, weights=weights)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(
+            f"{checkpoint} is no whole checkpoint of this version: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def default_folder(checkpoint: Path) -> Path:
+    """<run folder>/generated; ValueError for a checkpoint that lies in no run folder."""
+    if checkpoint.parent.name != "checkpoints":
+        raise ValueError(f"out= is needed: {checkpoint} lies in no run folder to write into")
+    return checkpoint.parent.parent / "generated"
 
 
 def class_labels(config: SampleConfig, classes: Sequence[str]) -> np.ndarray:
@@ -93,19 +113,25 @@ def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
     request_file, manifest = out / "request.json", out / "manifest.jsonl"
     if out.is_file():
         raise ValueError(f"out={out} is a file: name a folder")
-    if out.exists() and any(out.iterdir()):
-        try:
-            held = json.loads(request_file.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder") from error
-        different = sorted(name for name in wanted if held.get(name) != wanted[name])
-        if different:
-            raise ValueError(f"out={out} holds samples made with another {different[0]}: name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    request_file.write_text(json.dumps(request, indent=2) + "\n", encoding="utf-8")
+    held = read_request(request_file)
+    if held is None and out.exists() and any(out.iterdir()):
+        raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder")
     rows = [row for row in read_manifest(manifest) if (out / row["file"]).is_file()]
-    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    different = sorted(name for name in wanted if held is not None and held.get(name) != wanted[name])
+    if rows and different:
+        raise ValueError(f"out={out} holds samples made with another {different[0]}: name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(request_file, json.dumps(request, indent=2) + "\n")
+    write_text(manifest, "".join(json.dumps(row) + "\n" for row in rows))
     return {row["index"] for row in rows}
+
+
+def read_request(path: Path) -> dict[str, Any] | None:
+    """What an earlier call asked for; None when there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:
@@ -144,8 +170,8 @@ def draw(
 
 def write_samples(
     out: Path,
-    manifest: Any,
-    config: SampleConfig,
+    manifest: TextIO,
+    origin: dict[str, Any],
     spec: ImageSpec,
     indices: Sequence[int],
     labels: np.ndarray,
@@ -157,8 +183,7 @@ def write_samples(
         path = out / "images" / (name or "") / f"{i:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path = write_image(path, pixels, spec)
-        row = {"file": str(path.relative_to(out)), "index": i, "seed": config.seed, "class": name}
-        manifest.write(json.dumps({**row, "sampler": config.sampler.name}) + "\n")
+        manifest.write(json.dumps({"file": str(path.relative_to(out)), "index": i, "class": name, **origin}) + "\n")
     manifest.flush()
 
 

@@ -1,7 +1,4 @@
-"""Train a diffusion model on your own images: `python train.py data=folder data.path=DIR`.
-
-The loop is `train`; below it stands what it calls, in that order.
-"""
+"""Train on your own images: `python train.py data=folder data.path=DIR`. What `train` calls stands below it, in order."""
 
 import sys
 import time
@@ -28,7 +25,7 @@ from diffusion.schedules import Schedule, build_schedule
 from diffusion.timesteps import stratified_timesteps
 from models import build_model
 from training.checkpoint import keep_numbered, load_checkpoint, load_matching_weights, network_shape, save_checkpoint
-from training.console import bar_interval, count_parameters, show_progress
+from training.console import bar_interval, count_parameters, due, show_progress
 from training.device import autocast_network, choose_device
 from training.ema import EMA
 from training.endings import FiniteGuard, Interrupted, InterruptGuard
@@ -52,6 +49,8 @@ class Run:
     optimizer: torch.optim.Optimizer
     device: torch.device
     dtype: torch.dtype | None  # of autocast; None computes in float32
+    finite: FiniteGuard
+    window: WindowMean  # what was measured since the last line of metrics.jsonl
     step: int = 0  # optimizer steps done
     best: float = float("inf")  # lowest validation loss so far
 
@@ -67,26 +66,24 @@ def train(config: TrainConfig) -> Path:
     if run.step >= last_step:
         print(f"{run.folder} stands at step {run.step} already: nothing left to do")
         return run.folder
-    window, finite = WindowMean(run.schedule.num_train_timesteps), FiniteGuard(run.folder, loop.max_bad_steps)
+    if run.step == 0:
+        save(run)  # from now on there is something to resume
     bar = tqdm(total=last_step, initial=run.step, unit="step", mininterval=bar_interval())
     tracker = Tracker(run.folder, config.wandb, run_config=to_plain(config), from_step=run.step)
     with tracker, bar, InterruptGuard() as guard:
         while run.step < last_step and guard.received is None:
             start = time.perf_counter()
-            measured = train_step(run, finite)
-            if finite.exhausted:
-                save(run)
-                raise finite.diverged(run.step)
+            measured = train_step(run)
             run.step += 1
-            window.add(**measured, images_per_s=loop.batch_size / (time.perf_counter() - start))
+            run.window.add(**measured, images_per_s=loop.batch_size / (time.perf_counter() - start))
             bar.update()
-            if due(run.step, loop.log_every, last_step):
-                report = window.report()
+            if due(run.step, loop.log_every, loop.steps):
+                report = run.window.report()
                 tracker.log(run.step, **report)
                 bar.set_postfix_str(f"{report['train/images_per_s']:.0f} images/s, loss {report['train/loss']:.4f}")
-            if due(run.step, loop.validate_every, last_step) and len(run.images.val):
+            if due(run.step, loop.validate_every, loop.steps) and len(run.images.val):
                 validate(run, tracker)
-            if due(run.step, loop.sample_every, last_step):
+            if due(run.step, loop.sample_every, loop.steps):
                 sample_grid(run, tracker)
             if loop.save_every and run.step % loop.save_every == 0:
                 save(run)
@@ -99,7 +96,7 @@ def train(config: TrainConfig) -> Path:
     return run.folder
 
 
-def train_step(run: Run, finite: FiniteGuard) -> dict[str, Any]:
+def train_step(run: Run) -> dict[str, Any]:
     """One optimizer step on one batch: draw (x_0, t, eps) from (seed, step) alone, descend, average the weights."""
     config, loop = run.config, run.config.train
     rng = generator(config.seed, "step", run.step)
@@ -119,14 +116,15 @@ def train_step(run: Run, finite: FiniteGuard) -> dict[str, Any]:
         terms.append(compute_losses(run, run.network, part, x_0, t, eps, class_label))
         (terms[-1].loss.sum() / loop.batch_size).backward()
     loss = torch.cat([term.loss.detach() for term in terms]).mean().item()
-    mse = torch.cat([term.mse.detach() for term in terms]).cpu().numpy()
     limit = config.optim.grad_clip or float("inf")
-    grad_norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
-    if finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
+    grad_norm = nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
+    if run.finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
         run.optimizer.step()
         run.ema.update(run.step + 1)
     run.optimizer.zero_grad(set_to_none=True)
-    return {"t": t.numpy(), "mse": mse, "loss": loss, "grad_norm": grad_norm, "lr": lr}
+    vlb = {"vlb": torch.cat([term.vlb for term in terms]).mean().item()} if terms[0].vlb is not None else {}
+    mse = torch.cat([term.mse.detach() for term in terms]).cpu().numpy()
+    return {"t": t.numpy(), "mse": mse, "loss": loss, "grad_norm": grad_norm, "lr": lr, **vlb}
 
 
 def compute_losses(
@@ -144,8 +142,9 @@ def validate(run: Run, tracker: Tracker) -> None:
     """The averaged weights' loss on held-out images, always at the same times with the same noise; keep the best."""
     rng = generator(run.config.seed, "validation")
     count = min(len(run.images.val), run.config.train.validation_images)
-    x_0, class_label = run.images.val.batch(range(count))
-    t = stratified_timesteps(count, run.schedule.num_train_timesteps, rng)
+    evenly = np.arange(count) * len(run.images.val) // count  # the names are sorted by class: take from all of them
+    x_0, class_label = run.images.val.batch(evenly)
+    t = stratified_timesteps(count, run.schedule.num_train_timesteps, rng)[torch.randperm(count, generator=rng)]
     eps = torch.randn(x_0.shape, generator=rng)
     parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
     losses = [compute_losses(run, run.ema.averaged, part, x_0, t, eps, class_label).loss for part in parts]
@@ -167,15 +166,9 @@ def sample_grid(run: Run, tracker: Tracker) -> None:
     rngs = [generator(run.config.seed, "sample", i) for i in range(count)]
     x_0 = sample(denoiser, run.schedule, run.config.sampler, shape, generators=rngs, cond=cond, device=run.device)
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
-    path.parent.mkdir(exist_ok=True)
     write_png(path, image_grid(to_integers(x_0, "uint8")))
     tracker.log_image(run.step, "samples", path)
     tracker.draw()
-
-
-def due(step: int, interval: int, last_step: int) -> bool:
-    """Whether something done every `interval` steps (0: never), and at the end, is due after `step`."""
-    return interval > 0 and (step % interval == 0 or step == last_step)
 
 
 def checkpoint(run: Run) -> dict[str, Any]:
@@ -183,6 +176,8 @@ def checkpoint(run: Run) -> dict[str, Any]:
     return {
         "step": run.step,
         "best": run.best,
+        "window": run.window.state(),
+        "bad_in_a_row": run.finite.in_a_row,
         "config": to_plain(run.config),
         "images": run.images.train.spec.to_dict(),
         "data_key": run.images.key,
@@ -218,12 +213,16 @@ def prepare(config: TrainConfig) -> Run:
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
-    run = Run(config, folder, images, build_schedule(config.schedule), network, ema, optimizer, device, dtype)
+    finite, window = FiniteGuard(folder, config.train.max_bad_steps), WindowMean(config.schedule.num_train_timesteps)
+    schedule = build_schedule(config.schedule)
+    run = Run(config, folder, images, schedule, network, ema, optimizer, device, dtype, finite, window)
     if state is not None:
         network.load_state_dict(state["model"])
         averaged.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         run.step, run.best = state["step"], state["best"]
+        run.window.restore(state["window"])
+        run.finite.in_a_row = state["bad_in_a_row"]
     describe_run(folder, to_plain(config), images.skipped, unused)
     print(images.report)
     print(f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}")

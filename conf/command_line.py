@@ -34,6 +34,8 @@ def run_command(task: Callable[[Any, list[str]], int], *, config_name: str, argv
 
     @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)
     def entry(config: DictConfig) -> None:
+        if any(code > 128 for code in codes):  # a signal ends the whole sweep
+            return
         codes.append(guarded(lambda: task(to_dataclass(config), given_keys(HydraConfig.get().overrides.task))))
 
     code = 0 if asks_hydra else guarded(lambda: check_overrides(overrides, config_name))

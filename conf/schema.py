@@ -4,6 +4,7 @@ A dataclass stands beside the class it configures; this file only puts them toge
 but these dataclasses.
 """
 
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class LoopConfig:
     sample_every: int = 1000
     grid_images: int = 16
     save_every: int = 500
-    keep_last: int = 1
+    keep_last: int = 2
     first_images: int | None = None
     max_bad_steps: int = 10
     ema_width: float = 0.1
@@ -54,10 +55,18 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range with a ValueError that names the field."""
-        for name in ("steps", "batch_size", "accumulate", "log_every", "max_bad_steps", "grid_images"):
+        for name in (
+            "steps",
+            "batch_size",
+            "accumulate",
+            "log_every",
+            "max_bad_steps",
+            "grid_images",
+            "validation_images",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}={getattr(self, name)} must be at least 1")
-        for name in ("validate_every", "validation_images", "sample_every", "save_every", "keep_last"):
+        for name in ("validate_every", "sample_every", "save_every", "keep_last"):
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name}={getattr(self, name)} must not be negative (0 switches it off)")
         if self.batch_size % self.accumulate:
@@ -99,6 +108,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse combinations that cannot work with a ValueError."""
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ValueError("WORLD_SIZE is above 1: training on several processes is not there yet; start one")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed} must not be negative")
         if not self.name or "/" in self.name:
@@ -183,7 +194,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
 
 
 RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
-RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume", "run_dir")
+RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume")
 
 
 def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str]) -> TrainConfig:
@@ -212,9 +223,11 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """A config as plain nested dicts, for checkpoints and YAML; `resume` is a request, not a part of the run."""
+    """A config as plain nested dicts, for checkpoints and YAML."""
     plain = asdict(config)
-    return {**plain, "resume": None} if "resume" in plain else plain
+    if isinstance(config, TrainConfig):  # requests, not parts of the run: a resumed run goes on to its end
+        plain["resume"] = plain["train"]["stop_at"] = None
+    return plain
 
 
 def register_configs() -> None:

@@ -61,6 +61,11 @@ class ImageSpec:
     classes: list[str] = field(default_factory=list)
     file_dtype: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in self.classes:
+            if name in ("", ".", "..") or "/" in name or "\\" in name:
+                raise ValueError(f"class name {name!r}: it becomes a folder, so it must be a plain name")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only."""
         return asdict(self)

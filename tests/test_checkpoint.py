@@ -87,6 +87,10 @@ def test_damaged_foreign_and_newer_files_are_named(tmp_path: Path) -> None:
     torch.save({"weights": 1}, tmp_path / "foreign.pt")
     torch.save({**STATE, "format_version": FORMAT_VERSION + 1}, tmp_path / "newer.pt")
     torch.save({"format_version": 1, "step": 1}, tmp_path / "partial.pt")
+    for byte in range(256):
+        (tmp_path / "bytes.pt").write_bytes(bytes([byte]) + b"old news")
+        with pytest.raises(ValueError, match="bytes.pt"):
+            load_checkpoint(tmp_path / "bytes.pt")
     for name in ("cut", "text", "empty", "foreign", "newer", "partial"):
         with pytest.raises(ValueError, match=f"{name}.pt") as error:
             load_checkpoint(tmp_path / f"{name}.pt")

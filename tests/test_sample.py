@@ -141,6 +141,22 @@ def test_ema_weights_are_what_sampling_uses(run: Path, command, tmp_path: Path) 
     assert not np.array_equal(plain[0], averaged[0])
 
 
+def test_a_checkpoint_cannot_write_outside_the_folder(run: Path, command, tmp_path: Path, capsys) -> None:
+    state = load_checkpoint(run)
+    for name in ("../../escaped", "/tmp/escaped", ".."):
+        state["images"]["classes"] = [name]
+        save_checkpoint(tmp_path / "evil.pt", state)
+        assert command("sample", f"ckpt={tmp_path / 'evil.pt'}", f"out={tmp_path / 'out'}", *OPTIONS) == 2
+        assert "plain name" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_does_not_spoil_the_folder(run: Path, command, tmp_path: Path) -> None:
+    call = [f"ckpt={run}", f"out={tmp_path / 'out'}", "num_samples=2", "precision=fp32"]
+    assert command("sample", *call, "sampler.num_inference_steps=5000") == 2
+    assert command("sample", *call, "sampler.num_inference_steps=4") == 0
+
+
 def test_trajectory_and_grid_are_written(run: Path, command, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert command("sample", f"ckpt={run}", f"out={out}", "num_samples=4", "trajectory=true", *OPTIONS) == 0

@@ -40,10 +40,14 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert len(one) > 50
     for name, value in one.items():
         assert torch.equal(value, other[name]), name
-    losses = [
-        [(row["step"], row.get("train/loss"), row.get("validation/loss")) for row in read_rows(run)] for run in (a, b)
+    rows = [
+        [{name: value for name, value in row.items() if name != "train/images_per_s"} for row in read_rows(run)]
+        for run in (a, b)
     ]
-    assert losses[0] == losses[1]
+    assert rows[0] == rows[1]
+    assert first["best"] == second["best"]
+    best = [tensors(load_checkpoint(run / "checkpoints" / "best.pt")) for run in (a, b)]
+    assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
 
 
 def read_rows(run: Path) -> list[dict]:
@@ -51,12 +55,14 @@ def read_rows(run: Path) -> list[dict]:
 
 
 def test_ten_steps_are_five_and_five(train_tiny, command) -> None:
+    """... also where a window of the log, and the interval of validation, are cut in two."""
     options = ["model.dropout=0.2", "data.hflip=true", "train.accumulate=2", "diffusion.learned_variance=true"]
+    options += ["train.log_every=3", "train.validate_every=4"]
     whole = train_tiny("whole", *options)
     halves = train_tiny("halves", *options, "train.stop_at=5")
     assert load_checkpoint(halves)["step"] == 5
     assert not (halves / "summary.json").exists()
-    assert command("train", f"resume={halves}", "train.stop_at=null") == 0
+    assert command("train", f"resume={halves}") == 0
     assert_same_run(whole, halves)
     assert (halves / "summary.json").exists()
 
@@ -64,13 +70,12 @@ def test_ten_steps_are_five_and_five(train_tiny, command) -> None:
 def test_resume_from_an_older_save_repeats_the_steps_after_it(train_tiny, command) -> None:
     """As after a kill -9: metrics go on to step 9, the checkpoint stands at 5; the resumed run is the same run."""
     whole = train_tiny("whole")
-    killed = train_tiny("killed")
-    old = killed / "checkpoints" / "step_000005.pt"
-    train_tiny("early", "train.stop_at=5")
-    os.replace(killed.parent / "early" / "checkpoints" / "last.pt", killed / "checkpoints" / "last.pt")
+    killed = train_tiny("killed", "train.keep_last=2")
+    for gone in ("last.pt", "best.pt", "step_000010.pt"):
+        (killed / "checkpoints" / gone).unlink()
+    os.replace(killed / "checkpoints" / "step_000005.pt", killed / "checkpoints" / "last.pt")
     (killed / "summary.json").unlink()
-    assert not old.exists()
-    assert command("train", f"resume={killed}", "train.stop_at=null") == 0
+    assert command("train", f"resume={killed}") == 0
     assert_same_run(whole, killed)
 
 
@@ -147,7 +152,7 @@ def test_too_many_bad_steps_stop_the_run(command, images: Path, tmp_path: Path, 
     arguments = [*TINY, "data=folder", f"data.path={images}", f"run_dir={tmp_path}/run", "train.max_bad_steps=3"]
     assert command("train", *arguments, "train.validate_every=0") == 1
     assert "3 steps in a row" in capsys.readouterr().err
-    assert load_checkpoint(tmp_path / "run")["step"] == 2
+    assert load_checkpoint(tmp_path / "run")["step"] == 0, "the last good save must stay"
 
 
 def test_init_from_starts_from_the_averaged_weights(train_tiny, tmp_path: Path) -> None:

@@ -72,9 +72,16 @@ def test_every_image_once_an_epoch_whatever_the_batch_size() -> None:
 
 
 def test_streams_and_numbers_draw_differently() -> None:
-    seeds = {
-        derived_seed(s, stream, n) for s in range(3) for stream in ("step", "sample", "dropout") for n in range(50)
-    }
+    seeds = {derived_seed(s, stream, n) for s in range(3) for stream in ("step", "sample", "dropout") for n in range(50)}
     assert len(seeds) == 3 * 3 * 50
     first = torch.randn(3, generator=generator(1, "sample", 5))
     assert torch.equal(first, torch.randn(3, generator=generator(1, "sample", 5)))
+
+
+def test_no_two_samples_share_their_noise() -> None:
+    """Torch's CPU generator reads 32 bits of its seed, so these must differ in those."""
+    assert torch.equal(
+        torch.randn(1, generator=torch.Generator().manual_seed(5)),
+        torch.randn(1, generator=torch.Generator().manual_seed(5 + 2**32)),
+    )
+    assert len({derived_seed(0, "sample", n) % 2**32 for n in range(200_000)}) == 200_000

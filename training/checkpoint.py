@@ -5,7 +5,6 @@ import os
 import pickle
 import shutil
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import nn
 from models import build_model, model_config_from_dict
 
 FORMAT_VERSION = 1
-KEYS = ("step", "config", "images", "model", "ema", "optimizer")
+KEYS = ("step", "best", "window", "bad_in_a_row", "config", "images", "data_key", "model", "ema", "optimizer")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -29,6 +28,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+    for stale in path.parent.glob(f".{path.name}.*.tmp"):  # of saves that were killed
+        stale.unlink(missing_ok=True)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -41,9 +42,8 @@ def find_checkpoint(path: str | Path) -> Path:
         return path
     if not path.exists():
         raise ValueError(f"{path} does not exist: name a run folder or a checkpoint file")
-    for candidate in (path / "checkpoints" / "last.pt", path / "last.pt"):
-        if candidate.is_file():
-            return candidate
+    if (path / "checkpoints" / "last.pt").is_file():
+        return path / "checkpoints" / "last.pt"
     raise ValueError(f"{path} holds no checkpoints/last.pt: the run saved nothing yet, or this is not a run folder")
 
 
@@ -57,7 +57,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise ValueError(
             f"{file} is not a speckle checkpoint: it holds more than tensors and plain values, so it was not loaded"
         ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # torch's reader fails in many ways on bytes that are no checkpoint
         raise ValueError(f"{file} cannot be read as a checkpoint: it is damaged or of another kind") from error
     if not isinstance(state, dict) or "format_version" not in state:
         raise ValueError(f"{file} is not a speckle checkpoint: it has no format_version")
@@ -113,7 +113,7 @@ def keep_numbered(path: Path, step: int, *, keep_last: int) -> None:
             os.link(path, numbered)  # costs no disk; `path` itself is replaced, never written into
         except OSError:
             shutil.copyfile(path, numbered)
-    others = sorted(path.parent.glob("step_*.pt"))
+    others = sorted(path.parent.glob("step_*.pt"), key=lambda other: int(other.stem.removeprefix("step_")))
     for old in others[: max(0, len(others) - keep_last)]:
         old.unlink()
 

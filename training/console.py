@@ -1,4 +1,4 @@
-"""What a command says while it works."""
+"""What a command says while it works, and how often."""
 
 import sys
 
@@ -19,3 +19,8 @@ def bar_interval() -> float:
 def count_parameters(network: nn.Module) -> str:
     """The number of trained values, for people: 3.84 M parameters."""
     return f"{sum(parameter.numel() for parameter in network.parameters()) / 1e6:.2f} M parameters"
+
+
+def due(step: int, interval: int, steps: int) -> bool:
+    """Whether something done every `interval` steps (0: never), and at the end of the run, is due after `step`."""
+    return interval > 0 and (step % interval == 0 or step == steps)

@@ -64,7 +64,10 @@ class FiniteGuard:
         self.in_a_row = 0
 
     def accepts(self, step: int, loss: float, grad_norm: float, names: Sequence[str]) -> bool:
-        """Whether loss and gradient are finite; if not, the batch's names are written down."""
+        """Whether loss and gradient are finite; if not, the batch's names are written down.
+
+        Diverged when that happened too often in a row: the last checkpoint is from before, so nothing is lost.
+        """
         if math.isfinite(loss) and math.isfinite(grad_norm):
             self.in_a_row = 0
             return True
@@ -72,16 +75,9 @@ class FiniteGuard:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"step {step}: {', '.join(names)}\n")
         tqdm.write(f"step {step} skipped: its loss or gradient is not finite", file=sys.stderr)
+        if self.in_a_row >= self.max_bad_steps:
+            raise Diverged(
+                f"error: {self.in_a_row} steps in a row were not finite, stopped at step {step}; their images are in "
+                f"{self.path}; try a lower optim.lr"
+            )
         return False
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether so many steps were bad in a row that going on makes no sense."""
-        return self.in_a_row >= self.max_bad_steps
-
-    def diverged(self, step: int) -> Diverged:
-        """The error to raise once `exhausted`."""
-        return Diverged(
-            f"error: {self.in_a_row} steps in a row were not finite, stopped at step {step}; their images are in "
-            f"{self.path}; try a lower optim.lr"
-        )

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 import yaml
 
+from training.files import write_text
+
 
 def create_run_folder(run_dir: str | None, name: str) -> Path:
     """Make the folder of a new run: `run_dir`, or runs/<name>/<time with microseconds>.
@@ -31,7 +33,8 @@ def create_run_folder(run_dir: str | None, name: str) -> Path:
             f"run_dir={path} is not empty and has no checkpoint to resume: name another folder or empty it"
         )
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        for part in ("checkpoints", "samples"):
+            (path / part).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"run_dir={path} cannot be made: {error.strerror}") from error
     return path
@@ -67,8 +70,8 @@ def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str
 
     Where there are any, also skipped_files.txt and init_from.txt (what of the initial weights did not fit).
     """
-    (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-    (path / "env.json").write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+    write_text(path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    write_text(path / "env.json", json.dumps(environment(), indent=2) + "\n")
     write_lines(path / "skipped_files.txt", [f"{name}: {reason}" for name, reason in skipped])
     write_lines(path / "init_from.txt", unused)
     if unused:
@@ -78,12 +81,12 @@ def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str
 def write_lines(path: Path, lines: Sequence[str]) -> None:
     """Write a list into the run folder; no file for an empty one."""
     if lines:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(path, "\n".join(lines) + "\n")
 
 
 def write_summary(path: Path, **results: float) -> None:
     """Write summary.json, whose presence says that the run finished."""
-    (path / "summary.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_text(path / "summary.json", json.dumps(results, indent=2) + "\n")
 
 
 def environment() -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class WandbConfig:
         """Refuse an unknown mode with a ValueError."""
         if self.mode not in MODES:
             raise ValueError(f"wandb.mode={self.mode} is not one of {', '.join(MODES)}")
+        if not self.project or any(letter in self.project for letter in "/\\#?%:"):
+            raise ValueError(f"wandb.project={self.project!r} must be a plain name")
 
 
 class Tracker:
@@ -64,11 +66,17 @@ class Tracker:
             id_file.write_text(secrets.token_hex(4))
         os.environ.setdefault("WANDB_SILENT", "true")
         settings = wandb.Settings(console="off", save_code=False, disable_git=True)
+        try:
+            return self._init(wandb, settings, id_file.read_text().strip())
+        except wandb.errors.Error as error:
+            raise ValueError(f"W&B: {error}; mend it, or go without: wandb.mode=offline") from error
+
+    def _init(self, wandb: Any, settings: Any, run_id: str) -> Any:
         return wandb.init(
             project=self.config.project,
             entity=self.config.entity,
             mode="online" if self.config.mode == "online" else "offline",
-            id=id_file.read_text().strip(),
+            id=run_id,
             name=self.run_dir.name,
             resume="allow" if self.config.mode == "online" else None,
             dir=str(self.run_dir),
@@ -140,14 +148,17 @@ class WindowMean:
         for quartile, value in zip(4 * t // self.num_train_timesteps, mse, strict=True):
             self.quartiles[int(quartile)].append(float(value))
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must hold for a resumed run to report the same means."""
+        return {"scalars": self.scalars, "quartiles": self.quartiles}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.scalars, self.quartiles = state["scalars"], state["quartiles"]
+
     def report(self) -> dict[str, float]:
         """The means (train/loss, train/mse_q0 ... for the least noise ... most noise), and start anew."""
         means = {f"train/{name}": float(np.mean(values)) for name, values in self.scalars.items()}
         means |= {f"train/mse_q{i}": float(np.mean(values)) for i, values in enumerate(self.quartiles) if values}
-        self.__init__(self.num_train_timesteps)
+        self.scalars, self.quartiles = {}, [[], [], [], []]
         return means
-
-
-def wandb_config(config: Any) -> dict[str, Any]:
-    """A run's config as W&B shows it: a plain nested dict."""
-    return asdict(config)
