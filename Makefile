@@ -1,7 +1,7 @@
 # Each target sets itself up in ./.venv and is quick when repeated. PYTHON and TORCH can be chosen, for example
-#   make demo PYTHON=python3.12 TORCH="torch torchvision --index-url URL-OF-THE-BUILD-YOU-WANT"
+#   make demo PYTHON=python3.12 TORCH="torch --index-url URL-OF-THE-BUILD-YOU-WANT"
 PYTHON ?= python3
-TORCH  ?= torch torchvision
+TORCH  ?= torch
 BIN    := .venv/bin
 STAMP  := .venv/.installed
 
@@ -14,7 +14,7 @@ demo: $(STAMP)
 	  $(BIN)/python train.py experiment=demo run_dir=demo/run; \
 	fi
 	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=128 trajectory=true
-	@[ -d demo/real ] || $(BIN)/python -m data sar_sim out=demo/real num_images=512 seed=1
+	@[ -d demo/real ] || { rm -rf demo/.real && $(BIN)/python -m data sar_sim out=demo/.real num_images=512 seed=1 && mv demo/.real demo/real; }
 	$(BIN)/python -m eval real=demo/real synthetic=demo/samples out=demo/report
 	@printf '\nLook at\n  demo/samples/grid.png       what the model draws\n  demo/samples/trajectory.gif how noise becomes ships\n  demo/run/curves.png         how it learned\n  demo/report/report.html     real beside synthetic, with figures\n'
 
@@ -24,7 +24,7 @@ test: $(STAMP)-test
 lint: $(STAMP)-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

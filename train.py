@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from conf.command_line import run_command
-from conf.schema import RESUMABLE, TrainConfig, register_configs, resumed_config, to_plain
+from conf.schema import RESUMABLE, TrainConfig, check_same_run, register_configs, resumed_config, to_plain
 from data import LoadedImages, load_images
 from data.augment import augment
 from data.image_set import to_integers
@@ -63,7 +63,7 @@ def train(config: TrainConfig) -> Path:
     run = prepare(config)
     loop = config.train
     last_step = min(loop.steps, loop.stop_at or loop.steps)
-    if run.step >= last_step:
+    if run.step >= last_step and (run.folder / "summary.json").exists():
         print(f"{run.folder} stands at step {run.step} already: nothing left to do")
         return run.folder
     if run.step == 0:
@@ -166,7 +166,7 @@ def sample_grid(run: Run, tracker: Tracker) -> None:
     rngs = [generator(run.config.seed, "sample", i) for i in range(count)]
     x_0 = sample(denoiser, run.schedule, run.config.sampler, shape, generators=rngs, cond=cond, device=run.device)
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
-    write_png(path, image_grid(to_integers(x_0, "uint8")))
+    write_png(path, image_grid(to_integers(x_0.nan_to_num(), "uint8")))
     tracker.log_image(run.step, "samples", path)
     tracker.draw()
 
@@ -197,6 +197,7 @@ def save(run: Run) -> None:
 def prepare(config: TrainConfig) -> Run:
     """Load the images, build or restore everything, and make the run's folder last, when all else has worked."""
     state = load_checkpoint(config.resume) if config.resume else None
+    check_same_run(config, state)
     device = choose_device(config.train.device)
     keep_heap()
     images = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser(), progress=show_progress)
@@ -207,8 +208,8 @@ def prepare(config: TrainConfig) -> Run:
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
     shape = network_shape(images.train.spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
-    fresh = config.init_from and state is None
-    unused = load_matching_weights(network, load_checkpoint(config.init_from)["ema"]) if fresh else []
+    source = None if state else config.init_from
+    unused = load_matching_weights(network, load_checkpoint(source)["ema"]) if source else []
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)

@@ -19,6 +19,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from training.endings import EarlyEnd
 
 CONFIG_DIR = str(Path(__file__).parent.resolve())
+MULTIRUN = ("-m", "--multirun")
+HYDRA_FLAGS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info")
 GROUPS = ("data", "model", "schedule", "sampler", "experiment", "debug")
 
 
@@ -28,8 +30,9 @@ def run_command(task: Callable[[Any, list[str]], int], *, config_name: str, argv
     With `-m` Hydra runs the task once for each combination; the worst exit code counts. A user's mistake, here or in
     the task (ValueError), is one line on stderr and exit code 2.
     """
+    flags = [argument for argument in argv if argument.startswith("-")]
     overrides = [argument for argument in argv if not argument.startswith("-")]
-    asks_hydra = any(argument.startswith("-") and argument not in ("-m", "--multirun") for argument in argv)
+    asks_hydra = any(flag in HYDRA_FLAGS for flag in flags)
     codes: list[int] = []
 
     @hydra.main(version_base="1.3", config_path=CONFIG_DIR, config_name=config_name)
@@ -38,10 +41,10 @@ def run_command(task: Callable[[Any, list[str]], int], *, config_name: str, argv
             return
         codes.append(guarded(lambda: task(to_dataclass(config), given_keys(HydraConfig.get().overrides.task))))
 
-    code = 0 if asks_hydra else guarded(lambda: check_overrides(overrides, config_name))
+    code = 0 if asks_hydra else guarded(lambda: check_command_line(flags, overrides, config_name))
     if code == 0:
-        flags = [argument for argument in argv if argument.startswith("-")]
-        sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra wants its flags first; people type them anywhere
+        # Hydra wants its flags first; people type them anywhere
+        sys.argv = [sys.argv[0], *(argv if asks_hydra else [*flags, *overrides])]
         entry()
     return max([code, *codes])
 
@@ -76,14 +79,28 @@ def to_dataclass(config: DictConfig) -> Any:
         raise ValueError(f"{error.full_key}= is needed: name it on the command line") from error
 
 
-def check_overrides(overrides: list[str], config_name: str) -> None:
-    """Compose once without running anything, so that every mistake has our wording; ValueError tells it."""
-    given = [first_choice(override) for override in parse(overrides)]
+def check_command_line(flags: list[str], overrides: list[str], config_name: str) -> None:
+    """Compose without running anything, once for every value of a sweep, so that every mistake has our wording."""
+    for flag in flags:
+        if flag not in MULTIRUN:
+            raise ValueError(f"there is no flag {flag}: options are written key=value, for example seed=1")
+    parsed = parse(overrides)
+    if flags and any(key_of(override.input_line or "") == "run_dir" for override in parsed):
+        raise ValueError("run_dir= with -m would put every run into one folder: leave it out, or set name=")
+    firsts = [choices(override)[0] for override in parsed]
+    check_overrides(firsts, config_name)
+    for i, override in enumerate(parsed):
+        for other in choices(override)[1:]:
+            check_overrides([*firsts[:i], other, *firsts[i + 1 :]], config_name)
+
+
+def check_overrides(given: list[str], config_name: str) -> None:
+    """Compose once; ValueError tells what is wrong with an override and names the nearest that exists."""
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
-            choices = [text for text in given if key_of(text) in GROUPS]
-            check_keys([text for text in given if text not in choices], hydra.compose(config_name, overrides=choices))
+            groups = [text for text in given if key_of(text) in GROUPS]
+            check_keys([text for text in given if text not in groups], hydra.compose(config_name, overrides=groups))
             to_dataclass(hydra.compose(config_name, overrides=given))
     except MissingConfigException as error:
         group, _, wrong = (error.missing_cfg_file or "").rpartition("/")
@@ -108,13 +125,12 @@ def parse(overrides: list[str]) -> list[Override]:
     return parsed
 
 
-def first_choice(override: Override) -> str:
-    """The override, a sweep `a,b,c` (for -m) reduced to its first value."""
+def choices(override: Override) -> list[str]:
+    """The override itself, or one for each value of a sweep `a,b,c`."""
     text = override.input_line or ""
     if not override.is_sweep_override():
-        return text
-    value = next(iter(override.sweep_string_iterator()))
-    return f"{text.split('=', 1)[0]}={value}"
+        return [text]
+    return [f"{text.split('=', 1)[0]}={value}" for value in override.sweep_string_iterator()]
 
 
 def check_keys(overrides: list[str], known: DictConfig) -> None:

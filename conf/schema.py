@@ -17,6 +17,7 @@ from diffusion.gaussian import DiffusionConfig
 from diffusion.samplers import SAMPLERS, sampler_config_from_dict
 from diffusion.schedules import PARAMETERS, ScheduleConfig
 from models import MODELS, model_config_from_dict
+from training.files import without
 from training.optimizer import OptimConfig
 from training.tracking import WandbConfig
 
@@ -220,6 +221,14 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
             target, source = getattr(target, section), getattr(source, section)
         setattr(target, name, getattr(source, name))
     return resumed
+
+
+def check_same_run(config: TrainConfig, state: dict[str, Any] | None) -> None:
+    """ValueError when `config` would carry on another run than the checkpoint's (see `resumed_config`)."""
+    if state is not None and without(to_plain(config), RESUMABLE) != without(state["config"], RESUMABLE):
+        raise ValueError(
+            f"resume={config.resume}: that run has another config; take it from conf.schema.resumed_config"
+        )
 
 
 def to_plain(config: Any) -> dict[str, Any]:

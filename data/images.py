@@ -84,11 +84,15 @@ def load_folder(config: FolderConfig, *, cache_dir: Path, progress: Progress | N
     images, report, skipped, key = _load(config, *listing, None, cache_dir, progress)
     if config.val_path is None and config.val_list is None:
         train, val = split(images, config.val_fraction, seed=0)
+        val_key = key
     else:
         listing = list_images(config.val_path or config.path, config.val_list)
-        train, (val, val_report, val_skipped, _) = images, _load(config, *listing, images.spec, cache_dir, progress)
+        train, (val, val_report, val_skipped, val_key) = (
+            images,
+            _load(config, *listing, images.spec, cache_dir, progress),
+        )
         report, skipped = f"{report}\nValidation: {val_report}", skipped + val_skipped
-    return LoadedImages(train, val, report, skipped, content_key({"pixels": key, "train": train.names}))
+    return LoadedImages(train, val, report, skipped, content_key({"pixels": [key, val_key], "train": train.names}))
 
 
 def _load(

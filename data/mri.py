@@ -14,9 +14,9 @@ from scipy.spatial.transform import Rotation
 from data.image_set import ImagesConfig, height_width
 from data.intensity import IntensityConfig
 from data.mri_anatomy import Layer, Tissue, brain_layers, cavity, outer_layers
+from data.mri_distance import Points, smooth_field
 from data.mri_lesion import grow_lesion
 from data.mri_signal import RELAXATION, Scan, coil_shading, draw_scan, rician, tissue_signal
-from data.signed_distance import Points, smooth_field
 
 CLASSES = ["healthy", "lesion"]
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.signed_distance import (
+from data.mri_distance import (
     Distance,
     Pair,
     Points,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from data.mri_anatomy import Layer, Tissue
-from data.signed_distance import Distance, Points, length, smooth_field
+from data.mri_distance import Distance, Points, length, smooth_field
 
 
 def grow_lesion(points: Points, cranium: Distance, rng: np.random.Generator) -> list[Layer]:

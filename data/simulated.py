@@ -54,9 +54,10 @@ def _render(
 
 
 def _source_digest(simulator: ModuleType) -> str:
-    """Changes whenever the simulator's code may have: all sources of the package it stands in."""
+    """Changes whenever the simulator's code does: sar.py with sar_*.py, mri.py with mri_*.py."""
     assert simulator.__file__ is not None
-    sources = [file.read_bytes() for file in sorted(Path(simulator.__file__).parent.glob("*.py"))]
+    source = Path(simulator.__file__)
+    sources = [file.read_bytes() for file in [source, *sorted(source.parent.glob(f"{source.stem}_*.py"))]]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 

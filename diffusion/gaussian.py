@@ -77,6 +77,10 @@ class DiffusionConfig:
             raise ValueError(f"diffusion.vlb_weight: {self.vlb_weight} must be at least 0")
         if not 0 <= self.class_dropout < 1:
             raise ValueError(f"diffusion.class_dropout: {self.class_dropout} must be within [0, 1)")
+        if self.loss_weighting == "simple" and self.snr_gamma != 5.0:
+            raise ValueError("diffusion.snr_gamma: has no effect on loss_weighting=simple")
+        if not self.learned_variance and self.vlb_weight != 0.001:
+            raise ValueError("diffusion.vlb_weight: has no effect without learned_variance=true")
 
 
 def q_sample(x_0: Images, eps: Images, alpha: Scale, sigma: Scale) -> Images:

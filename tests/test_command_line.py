@@ -67,6 +67,13 @@ OPTIONS = [
     (["resume=nowhere"], "nowhere"),
     (["init_from=nowhere"], "nowhere"),
     (["just words"], "key=value"),
+    (["--seed", "seed=1"], "seed=1"),
+    (["-m", "train.steps=5,0"], "train.steps"),
+    (["-m", "seed=0,1", "run_dir=here"], "run_dir"),
+    (["wandb.project=a/b"], "wandb.project"),
+    (["diffusion.snr_gamma=3"], "no effect"),
+    (["sampler.threshold_quantile=0.9"], "no effect"),
+    (["train.validation_images=0"], "validation_images"),
 ]
 
 

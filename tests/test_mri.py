@@ -5,6 +5,7 @@ import pytest
 
 from data.mri import CLASSES, PLANES, MriSimConfig, intensity, paint, simulate
 from data.mri_anatomy import Layer, Tissue, brain_layers, cavity, outer_layers
+from data.mri_distance import capsule, ellipsoid, smooth_field, smooth_union
 from data.mri_signal import (
     RELAXATION,
     Scan,
@@ -15,7 +16,6 @@ from data.mri_signal import (
     spin_echo,
     tissue_signal,
 )
-from data.signed_distance import capsule, ellipsoid, smooth_field, smooth_union
 
 T1, T2 = Scan(tr=500.0, te=14.0), Scan(tr=4500.0, te=100.0)
 FLAIR = draw_scan("flair", np.random.default_rng(0))

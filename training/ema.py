@@ -45,7 +45,7 @@ class EMA:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take the weights after optimizer step number `step` (the first is 1) into the average."""
-        averaged = list(self.averaged.parameters())
-        torch._foreach_lerp_(averaged, list(self.model.parameters()), 1 - self.decay(step))
+        for target, source in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+            target.lerp_(source, 1 - self.decay(step))
         for target, source in zip(self.averaged.buffers(), self.model.buffers(), strict=True):
             target.copy_(source)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import yaml
 
-from training.files import write_text
+from training.files import without, write_text
 
 
 def create_run_folder(run_dir: str | None, name: str) -> Path:
@@ -54,15 +54,6 @@ def find_unfinished_run(config: dict[str, Any], name: str, *, ignore: Sequence[s
         ):
             return folder
     return None
-
-
-def without(config: dict[str, Any], keys: Sequence[str], prefix: str = "") -> dict[str, Any]:
-    """A nested config without the dotted `keys`."""
-    return {
-        name: without(value, keys, f"{prefix}{name}.") if isinstance(value, dict) else value
-        for name, value in config.items()
-        if f"{prefix}{name}" not in keys
-    }
 
 
 def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str, str]], unused: Sequence[str]) -> None:

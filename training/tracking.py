@@ -60,6 +60,7 @@ class Tracker:
 
     def _start_wandb(self) -> Any:
         import wandb  # takes a second to import, so only a run that uses it pays
+        from wandb.errors import Error
 
         id_file = self.run_dir / "wandb_id.txt"
         if not id_file.exists():
@@ -68,7 +69,7 @@ class Tracker:
         settings = wandb.Settings(console="off", save_code=False, disable_git=True)
         try:
             return self._init(wandb, settings, id_file.read_text().strip())
-        except wandb.errors.Error as error:
+        except Error as error:
             raise ValueError(f"W&B: {error}; mend it, or go without: wandb.mode=offline") from error
 
     def _init(self, wandb: Any, settings: Any, run_id: str) -> Any:

@@ -33,3 +33,5 @@ class SamplerConfig:
             raise ValueError(f"sampler.threshold: {self.threshold!r} is not one of {', '.join(THRESHOLDS)}")
         if not 0 < self.threshold_quantile <= 1:
             raise ValueError(f"sampler.threshold_quantile: {self.threshold_quantile} must be within (0, 1]")
+        if self.threshold != "dynamic" and self.threshold_quantile != 0.995:
+            raise ValueError(f"sampler.threshold_quantile: has no effect on threshold={self.threshold}")
