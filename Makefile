@@ -13,8 +13,8 @@ demo: $(STAMP)
 	else \
 	  $(BIN)/python train.py experiment=demo run_dir=demo/run; \
 	fi
-	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=128 trajectory=true
-	@[ -d demo/real ] || { rm -rf demo/.real && $(BIN)/python -m data sar_sim out=demo/.real num_images=512 seed=1 && mv demo/.real demo/real; }
+	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=64 trajectory=true
+	@[ -d demo/real ] || { rm -rf demo/.real && $(BIN)/python -m data sar_sim out=demo/.real num_images=512 image_size=48 seed=1 && mv demo/.real demo/real; }
 	$(BIN)/python -m eval real=demo/real synthetic=demo/samples out=demo/report
 	@printf '\nLook at\n  demo/samples/grid.png       what the model draws\n  demo/samples/trajectory.gif how noise becomes ships\n  demo/run/curves.png         how it learned\n  demo/report/report.html     real beside synthetic, with figures\n'
 

@@ -151,7 +151,7 @@ def test_a_full_folder_is_not_overwritten(command, images: Path, tmp_path: Path,
 
 def test_a_resumed_run_refuses_what_would_make_it_another_run(train_tiny, command, capsys) -> None:
     run = train_tiny("run", "train.steps=4", "train.stop_at=2")
-    for option in ("optim.lr=1e-5", "model.base_channels=16", "seed=3", "data.hflip=true"):
+    for option in ("optim.lr=1e-5", "model.base_channels=32", "seed=3", "data.hflip=true"):
         assert command("train", f"resume={run}", option) == 2
         assert "cannot change while resuming" in error_line(capsys)
 
