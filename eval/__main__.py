@@ -17,11 +17,13 @@ def main(args: list[str]) -> int:
     try:
         config = config_from_args(args)
         comparison = open_comparison(config)
+        from eval.report import terminal_table, write_report
         from eval.score import score  # torch takes seconds to import: after arguments and files are known to be good
 
         keep_heap()
-        score(comparison, show=print)
-        print(f"\nreport: {Path(config.out) / 'report.html'}")
+        scores = score(comparison)
+        write_report(scores, Path(config.out))
+        print(f"{terminal_table(scores)}\n\nreport: {Path(config.out) / 'report.html'}")
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

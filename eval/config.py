@@ -45,7 +45,7 @@ class EvalConfig:
     floor_repeats: int = 10
     """Random splits of the real images behind every floor."""
     seed: int = 0
-    batch_size: int = 32
+    batch_size: int = 64
     device: str = "auto"
     cache_dir: str = "~/.cache/speckle/eval"
     """Features are kept here by content hash, so that a folder is never read through a network twice."""

@@ -1,9 +1,14 @@
-"""One figure and all that has to stand beside it."""
+"""One figure with all that has to stand beside it, and all figures of a comparison."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eval.comparison import Comparison
 from eval.floor import Floor
+from eval.nearest import Nearest
+
+FORMAT_VERSION = 1
+PAIRS = 16
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,41 @@ class Figure:
         """Plain types for metrics.json."""
         counted = {"n": self.comparison.n, "repeats": self.comparison.repeats}
         plain = {key: value for key, value in asdict(self).items() if key not in ("name", "comparison")}
-        return plain | {
-            "floor": asdict(self.comparison.floor) | counted,
-            "matched": asdict(self.comparison.matched) | counted,
-            "excess": asdict(self.comparison.excess) | counted,
-            "ratio": self.ratio,
-            "verdict": self.verdict,
+        spreads = {key: asdict(getattr(self.comparison, key)) | counted for key in ("floor", "matched", "excess")}
+        return plain | spreads | {"ratio": self.ratio, "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `score` found out about two folders."""
+
+    comparison: Comparison
+    figures: list[Figure]
+    nearest: Nearest
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the figures has to know beyond them."""
+        copies = self.nearest.copies
+        found = [f"{copies} synthetic images are exact copies of real ones (compared in grey)."] if copies else []
+        return [*self.comparison.notes, *found]
+
+    def to_json(self) -> dict[str, Any]:
+        """What metrics.json holds: every figure under its name, the closest pairs, notes and options."""
+        synthetic, real = self.comparison.synthetic.folder.paths, self.comparison.real.folder.paths
+        nearest = self.nearest
+        closest = [
+            {
+                "synthetic": str(synthetic[i]),
+                "real": str(real[nearest.index[i]]),
+                "distance": float(nearest.distance[i]),
+            }
+            for i in nearest.closest(PAIRS)
+        ]
+        return {
+            "format_version": FORMAT_VERSION,
+            **{figure.name: figure.to_json() for figure in self.figures},
+            "nearest": {"copies": nearest.copies, "threshold": nearest.threshold, "closest": closest},
+            "notes": self.notes,
+            "config": asdict(self.comparison.config),
         }

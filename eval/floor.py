@@ -25,7 +25,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Floor:
-    """`floor` is real against real, `matched` synthetic against real, both with n images a side; `excess` their difference."""
+    """`floor`: real against real; `matched`: synthetic against real, n images a side; `excess`: matched - floor."""
 
     n: int
     repeats: int
@@ -50,9 +50,9 @@ def measure_floor(
 ) -> Floor:
     """Each repeat draws two disjoint sets A, B of n real images and a set S of n synthetic ones: d(A, B) and d(A, S).
 
-    Sharing A pairs the two figures, and equal n gives both the same bias: their difference tells S from B. The draws overlap between repeats, so low and
-    high show the draw's influence rather than a confidence interval. ValueError with fewer than 6 real or 3 synthetic
-    images.
+    Sharing A pairs the two figures, and equal n gives both the same bias: their difference tells S from B. The draws
+    overlap between repeats, so low and high show the draw's influence rather than a confidence interval. ValueError
+    with fewer than 6 real or 3 synthetic images.
     """
     n = floor_size(len(real), len(synthetic))
     if n < 3:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy import linalg
 
 
 class Moments(NamedTuple):
@@ -65,11 +66,8 @@ def frechet_distance(
     mean_2: Float[np.ndarray, " d"],
     covariance_2: Float[np.ndarray, "d d"],
 ) -> float:
-    """d^2 from moments, by symmetric eigen-decompositions."""
-    root = _square_root(covariance_1)  # A (d, r) with S_1 = A A^T
-    product = root.T @ covariance_2 @ root  # A^T S_2 A (r, r): the non-zero eigenvalues of S_1 S_2
-    eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
-    trace = np.sqrt(_significant(eigenvalues)).sum()
+    """d^2 from moments."""
+    trace = np.sqrt(_significant(_product_eigenvalues(covariance_1, covariance_2))).sum()
     return _distance(mean_1 - mean_2, np.trace(covariance_1), np.trace(covariance_2), trace)
 
 
@@ -102,17 +100,21 @@ def _factor(features: Float[np.ndarray, "n d"]) -> tuple[np.ndarray, np.ndarray]
     return mean, factor
 
 
-def _square_root(covariance: Float[np.ndarray, "d d"]) -> np.ndarray:
-    """A (d, r) with covariance = A A^T, r the numerical rank."""
-    eigenvalues, vectors = np.linalg.eigh(covariance)
-    kept = _significant(eigenvalues)
-    return vectors[:, len(eigenvalues) - len(kept) :] * np.sqrt(kept)
+def _product_eigenvalues(covariance_1: Float[np.ndarray, "d d"], covariance_2: Float[np.ndarray, "d d"]) -> np.ndarray:
+    """Eigenvalues of S_1 S_2, ascending, from a symmetric problem: those of A^T S_2 A, where S_1 = A A^T."""
+    try:  # A by Cholesky; LAPACK's type 3 is S_1 S_2 x = lambda x
+        return linalg.eigh(covariance_2, covariance_1, type=3, eigvals_only=True, driver="gv")
+    except linalg.LinAlgError:  # S_1 is singular, so A from its eigenvectors
+        eigenvalues, vectors = linalg.eigh(covariance_1)
+        kept = _significant(eigenvalues)
+        root = vectors[:, len(eigenvalues) - len(kept) :] * np.sqrt(kept)  # (d, r)
+        return linalg.eigvalsh(root.T @ covariance_2 @ root) if len(kept) else kept
 
 
 def _significant(eigenvalues: Float[np.ndarray, " d"]) -> Float[np.ndarray, " r"]:
     """Those of the ascending eigenvalues that stand above the rounding error of their decomposition, d * eps * largest."""
-    threshold = max(eigenvalues[-1], 0.0) * len(eigenvalues) * np.finfo(np.float64).eps
-    return eigenvalues[eigenvalues > threshold]
+    largest = max(eigenvalues[-1], 0.0) if len(eigenvalues) else 0.0
+    return eigenvalues[eigenvalues > largest * len(eigenvalues) * np.finfo(np.float64).eps]
 
 
 def _distance(difference: np.ndarray, trace_1: float, trace_2: float, trace_root: float) -> float:

@@ -23,6 +23,11 @@ class Nearest:
         return float(np.percentile(self.real_distance, PERCENTILE))
 
     @property
+    def copies(self) -> int:
+        """How many synthetic images are exactly a real one."""
+        return int((self.distance == 0).sum())
+
+    @property
     def share_closer(self) -> float:
         """Share of synthetic images at least as near to a real one as the threshold; new images would give about 1 %."""
         return float((self.distance <= self.threshold).mean())

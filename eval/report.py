@@ -1,15 +1,17 @@
-"""report.html (one file, pictures inside) and the table on the terminal."""
+"""metrics.json, report.html (one file, pictures inside), nearest.png, and the table on the terminal."""
 
+import json
+import os
 from html import escape
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from eval.comparison import Comparison
-from eval.figures import Figure
+from eval.figures import PAIRS, Figure, Scores
 from eval.floor import Spread
-from eval.nearest import Nearest
-from eval.pictures import data_uri, grid
+from eval.pictures import data_uri, grid, pairs, png_bytes
 
 TILES, COLUMNS = 36, 6
 
@@ -33,10 +35,29 @@ dt { font-weight: 600 } .note { background: #fff4d6; padding: .4rem .8rem }
 """
 
 
-def report_html(figures: list[Figure], nearest: Nearest, closest: Image.Image, comparison: Comparison) -> str:
+def write_report(scores: Scores, out: Path) -> None:
+    """Write the three files into `out`, each of them whole or not at all."""
+    out.mkdir(parents=True, exist_ok=True)
+    nearest, comparison = scores.nearest, scores.comparison
+    chosen = nearest.closest(PAIRS)
+    left, right = comparison.synthetic.load(chosen), comparison.real.load(nearest.index[chosen])
+    closest = pairs(left, right, nearest.distance[chosen])
+    _replace(out / "nearest.png", png_bytes(closest))
+    _replace(out / "report.html", report_html(scores, closest).encode())
+    _replace(out / "metrics.json", (json.dumps(scores.to_json(), indent=2) + "\n").encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def report_html(scores: Scores, closest: Image.Image) -> str:
     """The report as one HTML page that needs no other file."""
+    figures, nearest, comparison = scores.figures, scores.nearest, scores.comparison
     meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(MEANINGS[f.name])}</dd>" for f in figures)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in comparison.notes)
+    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in scores.notes)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Real and synthetic images</title><style>{STYLE}</style></head><body>
 <h1>Real and synthetic images</h1>
@@ -51,8 +72,8 @@ and this number of images.</p>
 <dl>{meanings}</dl>
 <h2>Nearest real images</h2>
 <p>The closest pairs, synthetic left and real right, with their distance (root mean square of pixel differences, 0..1).
-1 % of the real images have another real image within {nearest.threshold:.4f};
-{int((nearest.distance == 0).sum())} synthetic images are exact copies.</p>
+1 % of the real images have another real image within {nearest.threshold:.4f}; {nearest.copies} synthetic images are
+exact copies.</p>
 <img src="{data_uri(closest)}" alt="closest pairs">
 <h2>How it was measured</h2>
 <p>Extractor: {escape(figures[0].extractor)}. Resize: {escape(comparison.resize)}.
@@ -61,9 +82,9 @@ Pixel values that become 0..1: {escape(comparison.range)}. Seed {comparison.conf
 """
 
 
-def terminal_table(figures: list[Figure], comparison: Comparison) -> str:
+def terminal_table(scores: Scores) -> str:
     """The same for the terminal."""
-    config = comparison.config
+    figures, comparison, config = scores.figures, scores.comparison, scores.comparison.config
     rows = [("figure", "all images", "n", "synthetic", "real (floor)", "verdict")]
     for figure in figures:
         error = "" if figure.standard_error is None else f" ± {_number(figure.standard_error)}"
@@ -88,7 +109,7 @@ def terminal_table(figures: list[Figure], comparison: Comparison) -> str:
         f"range      {comparison.range}",
         "",
     ]
-    return "\n".join([*head, *table, *[f"note: {note}" for note in comparison.notes]])
+    return "\n".join([*head, *table, *[f"note: {note}" for note in scores.notes]])
 
 
 def _table(figures: list[Figure]) -> str:
