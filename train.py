@@ -60,12 +60,10 @@ def train(config: TrainConfig) -> Path:
 
     ValueError for what a user can mend; Interrupted after a signal, Diverged when the loss is gone: both have saved.
     """
-    run = prepare(config)
-    loop = config.train
+    run, loop = prepare(config), config.train
     last_step = min(loop.steps, loop.stop_at or loop.steps)
     if run.step >= last_step and (run.folder / "summary.json").exists():
-        print(f"{run.folder} stands at step {run.step} already: nothing left to do")
-        return run.folder
+        return run.folder  # nothing left to do
     if run.step == 0:
         save(run)  # from now on there is something to resume
     bar = tqdm(total=last_step, initial=run.step, unit="step", mininterval=bar_interval())
@@ -142,8 +140,8 @@ def validate(run: Run, tracker: Tracker) -> None:
     """The averaged weights' loss on held-out images, always at the same times with the same noise; keep the best."""
     rng = generator(run.config.seed, "validation")
     count = min(len(run.images.val), run.config.train.validation_images)
-    evenly = np.arange(count) * len(run.images.val) // count  # the names are sorted by class: take from all of them
-    x_0, class_label = run.images.val.batch(evenly)
+    # The names are sorted by class: take evenly from all of them.
+    x_0, class_label = run.images.val.batch(np.arange(count) * len(run.images.val) // count)
     t = stratified_timesteps(count, run.schedule.num_train_timesteps, rng)[torch.randperm(count, generator=rng)]
     eps = torch.randn(x_0.shape, generator=rng)
     parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
@@ -241,7 +239,9 @@ def main(config: TrainConfig, given: list[str]) -> int:
     elif not config.run_dir and (unfinished := find_unfinished_run(to_plain(config), config.name, ignore=RESUMABLE)):
         print(f"note: {unfinished} has the same config and was not finished; to carry it on: resume={unfinished}")
     folder = train(config)
-    print(f"done: {folder} (samples/, curves.png, checkpoints/); next: python sample.py ckpt={folder}")
+    finished = (folder / "summary.json").exists()
+    then = f"next: python sample.py ckpt={folder}" if finished else f"not finished: resume={folder}"
+    print(f"done: {folder} (samples/, curves.png, checkpoints/); {then}")
     return 0
 
 

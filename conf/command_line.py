@@ -16,11 +16,23 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from data.images import FolderConfig
 from training.endings import EarlyEnd
 
 CONFIG_DIR = str(Path(__file__).parent.resolve())
 MULTIRUN = ("-m", "--multirun")
 HYDRA_FLAGS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info")
+FOLDER_KEYS = tuple(f"data.{entry.name}" for entry in fields(FolderConfig))
+ALIASES = {  # what other tools call it
+    "learning_rate": "optim.lr",
+    "train.lr": "optim.lr",
+    "epochs": "train.steps",
+    "train.epochs": "train.steps",
+    "steps": "train.steps",
+    "resolution": "data.image_size",
+    "data.resolution": "data.image_size",
+    "data.size": "data.image_size",
+}
 GROUPS = ("data", "model", "schedule", "sampler", "experiment", "debug")
 
 
@@ -65,8 +77,9 @@ def guarded(work: Callable[[], int | None]) -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """An error's text on one line."""
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    """An error's text on one line, without OmegaConf's notes on where it was raised."""
+    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return text.split(" full_key:")[0] or type(error).__name__
 
 
 def to_dataclass(config: DictConfig) -> Any:
@@ -103,9 +116,10 @@ def check_overrides(given: list[str], config_name: str) -> None:
             check_keys([text for text in given if text not in groups], hydra.compose(config_name, overrides=groups))
             to_dataclass(hydra.compose(config_name, overrides=given))
     except MissingConfigException as error:
-        group, _, wrong = (error.missing_cfg_file or "").rpartition("/")
+        group, _, wrong = (error.missing_cfg_file or "").partition("/")
         options = list(error.options or [])
-        raise ValueError(f"{group}={wrong} is not one of {', '.join(options)}{suggestion(wrong, options)}") from error
+        near = "; say data=folder data.path=DIR" if "/" in wrong else suggestion(wrong, options)
+        raise ValueError(f"{group}={wrong} is not one of {', '.join(options)}{near}") from error
     except (HydraException, OmegaConfBaseException) as error:
         detail = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
         raise ValueError(f"{culprit(given, detail)}{first_line(detail)}") from error
@@ -138,8 +152,12 @@ def check_keys(overrides: list[str], known: DictConfig) -> None:
     keys = all_keys(known)
     for text in overrides:
         key = key_of(text)
-        if key.split(".")[0] != "hydra" and key not in keys:
-            raise ValueError(f"there is no option {key}{suggestion(key, [*keys, *GROUPS])}")
+        if key.split(".")[0] == "hydra" or key in keys:
+            continue
+        if key in FOLDER_KEYS:
+            raise ValueError(f"{key} belongs to data=folder: say data=folder {text}")
+        leaves = [name for name in keys if not any(other.startswith(f"{name}.") for other in keys)]
+        raise ValueError(f"there is no option {key}{suggestion(ALIASES.get(key, key), [*leaves, *GROUPS])}")
 
 
 def key_of(override: str) -> str:
@@ -155,7 +173,7 @@ def culprit(overrides: list[str], error: BaseException) -> str:
 
 def suggestion(wrong: str, known: list[str]) -> str:
     """`; did you mean x?`, by the whole dotted key or by its last part."""
-    near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
+    near = [wrong] if wrong in known else difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
     if not near:
         by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
         near = [by_last_part[part] for part in difflib.get_close_matches(wrong.rpartition(".")[2], by_last_part, n=1)]

@@ -42,7 +42,7 @@ class LoopConfig:
     log_every: int = 20
     validate_every: int = 250
     validation_images: int = 128
-    sample_every: int = 1000
+    sample_every: int = 500
     grid_images: int = 16
     save_every: int = 500
     keep_last: int = 2

@@ -55,10 +55,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{file} is not a speckle checkpoint: it holds more than tensors and plain values, so it was not loaded"
+            f"{file} is not a speckle checkpoint: not plain tensors and values alone, so it was not loaded"
         ) from error
     except Exception as error:  # torch's reader fails in many ways on bytes that are no checkpoint
-        raise ValueError(f"{file} cannot be read as a checkpoint: it is damaged or of another kind") from error
+        others = sorted(other.name for other in file.parent.glob("*.pt") if other != file)
+        mend = f"; beside it lie {', '.join(others)}: copy one over it" if others else ""
+        raise ValueError(f"{file} cannot be read as a checkpoint: it is damaged or of another kind{mend}") from error
     if not isinstance(state, dict) or "format_version" not in state:
         raise ValueError(f"{file} is not a speckle checkpoint: it has no format_version")
     if not isinstance(state["format_version"], int) or state["format_version"] > FORMAT_VERSION:
@@ -67,7 +69,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         )
     missing = [key for key in KEYS if key not in state]
     if missing:
-        raise ValueError(f"{file} is not a whole checkpoint: it lacks {', '.join(missing)}")
+        raise ValueError(f"{file} is not a whole checkpoint of this version: it lacks {', '.join(missing)}")
     return state
 
 

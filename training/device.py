@@ -19,7 +19,7 @@ def choose_device(setting: str) -> torch.device:
         device = torch.device(setting)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device={setting} is not available here: use auto or cpu") from error
+        raise ValueError(f"train.device or device={setting} is not available here: use auto or cpu") from error
     return device
 
 

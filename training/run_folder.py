@@ -41,19 +41,21 @@ def create_run_folder(run_dir: str | None, name: str) -> Path:
 
 
 def find_unfinished_run(config: dict[str, Any], name: str, *, ignore: Sequence[str]) -> Path | None:
-    """The newest run under runs/<name> with the same config that has a checkpoint but did not finish, if any.
+    """The run under runs/<name> with the same config that did not finish and went furthest, if any.
 
     `ignore`: dotted keys or whole sections that do not make it another run.
     """
-    for folder in sorted((Path("runs") / name).glob("*/"), reverse=True):
+    found: list[tuple[int, Path]] = []
+    for folder in sorted((Path("runs") / name).glob("*/")):
         config_file = folder / "config.yaml"
         if (folder / "summary.json").exists() or not (folder / "checkpoints" / "last.pt").is_file():
             continue
         if config_file.is_file() and without(yaml.safe_load(config_file.read_text()), ignore) == without(
             config, ignore
         ):
-            return folder
-    return None
+            lines = folder / "metrics.jsonl"
+            found.append((lines.stat().st_size if lines.exists() else 0, folder))
+    return max(found)[1] if found else None
 
 
 def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str, str]], unused: Sequence[str]) -> None:
