@@ -129,7 +129,7 @@ def measure_frechet(rounds):
 
 
 def peer_distance(x, y, one, other):
-    """scipy's sqrtm of S_1 S_2, as pytorch-fid calls it; with few images from the features, as ours."""
+    """Scipy's sqrtm of S_1 S_2, as pytorch-fid calls it; with few images from the features, as ours."""
     from pytorch_fid.fid_score import calculate_frechet_distance
 
     if len(x) >= x.shape[1]:

@@ -72,7 +72,9 @@ def test_every_image_once_an_epoch_whatever_the_batch_size() -> None:
 
 
 def test_streams_and_numbers_draw_differently() -> None:
-    seeds = {derived_seed(s, stream, n) for s in range(3) for stream in ("step", "sample", "dropout") for n in range(50)}
+    seeds = {
+        derived_seed(s, stream, n) for s in range(3) for stream in ("step", "sample", "dropout") for n in range(50)
+    }
     assert len(seeds) == 3 * 3 * 50
     first = torch.randn(3, generator=generator(1, "sample", 5))
     assert torch.equal(first, torch.randn(3, generator=generator(1, "sample", 5)))
