@@ -19,7 +19,7 @@ demo: $(STAMP)
 	@printf '\nLook at\n  demo/samples/grid.png       what the model draws\n  demo/samples/trajectory.gif how noise becomes ships\n  demo/run/curves.png         how it learned\n  demo/report/report.html     real beside synthetic, with figures\n'
 
 test: $(STAMP)-test
-	$(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --durations=12
 
 lint: $(STAMP)-test
 	$(BIN)/ruff check .
