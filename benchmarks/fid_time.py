@@ -3,7 +3,8 @@
 Features: a folder of 64x64 PNGs through Inception with the same random weights, each measurement in a fresh process as
 the program comes (pytorch-fid: batches of 50, its default number of workers), the two taking turns. Frechet step: from
 moments at full rank (4000 images in 2048 dimensions), from features for 200 images, taking turns in one process.
-Medians are compared. Needs pytorch-fid (pip install '.[bench]').
+Medians are compared, of wall-clock time and of CPU time; on a machine that does other work too, trust the second, with
+OMP_NUM_THREADS=1. Needs pytorch-fid (pip install '.[bench]').
 """
 
 import json
@@ -29,7 +30,12 @@ def main(images=200, rounds=3, out=None):
         folder = Path(name)
         prepare(folder, int(images))
         features = measure_features(folder, int(rounds))
-    result = {"threads": len(os.sched_getaffinity(0)), "features": features, "frechet": measure_frechet(int(rounds))}
+    result = {
+        "threads": int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))),
+        "images": int(images),
+        "features": features,
+        "frechet": measure_frechet(int(rounds)),
+    }
     print(markdown(result))
     if out:
         Path(out).write_text(json.dumps(result, indent=2) + "\n")
@@ -46,21 +52,33 @@ def prepare(folder, n):
         Image.fromarray(image).save(folder / "images" / f"{i:05d}.png")
 
 
+def timed(function):
+    """The result, wall-clock and CPU seconds (own threads and ended children)."""
+    before, start = os.times(), time.perf_counter()
+    result = function()
+    wall, after = time.perf_counter() - start, os.times()
+    return result, {"wall": wall, "cpu": sum(after[:4]) - sum(before[:4])}
+
+
+def summary(seconds, relative_difference):
+    """Medians of both sides by clock, their ratio, and how far the results lie apart."""
+    clocks = {}
+    for clock in ("wall", "cpu"):
+        theirs, ours = (median(run[clock] for run in seconds[who]) for who in (PEER, OURS))
+        clocks[clock] = {PEER: theirs, OURS: ours, "ratio": theirs / ours}
+    return clocks | {"runs": seconds, "relative_difference": float(relative_difference)}
+
+
 def measure_features(folder, rounds):
     seconds = {PEER: [], OURS: []}
     for _ in range(rounds):
         for who in (PEER, OURS):
             command = [sys.executable, __file__, "--features", who, str(folder)]
             run = subprocess.run(command, check=True, capture_output=True, text=True)
-            seconds[who].append(float(run.stdout.split()[-1]))
-            print(f"features, {who}: {seconds[who][-1]:.1f} s", file=sys.stderr)
+            seconds[who].append(json.loads(run.stdout.splitlines()[-1]))
+            print(f"features, {who}: {seconds[who][-1]}", file=sys.stderr)
     theirs, ours = (np.load(folder / f"{who}.npy").astype(np.float64) for who in (PEER, OURS))
-    rates = {who: [len(theirs) / s for s in seconds[who]] for who in seconds}
-    return {
-        "images_per_second": rates,
-        "ratio": median(rates[OURS]) / median(rates[PEER]),
-        "relative_error": float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)),
-    }
+    return summary(seconds, np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
 
 
 def features_of_peer(folder):
@@ -72,9 +90,7 @@ def features_of_peer(folder):
     network = inception.InceptionV3([3])
     files = sorted((folder / "images").glob("*.png"))
     workers = min(len(os.sched_getaffinity(0)), 8)
-    start = time.perf_counter()
-    features = fid_score.get_activations(files, network, batch_size=BATCH_SIZE, num_workers=workers)
-    return features, time.perf_counter() - start
+    return timed(lambda: fid_score.get_activations(files, network, batch_size=BATCH_SIZE, num_workers=workers))
 
 
 def features_of_ours(folder):
@@ -88,75 +104,64 @@ def features_of_ours(folder):
         "real", "synthetic", "out", features="inception", inception_weights=weights, inception_sha256="any"
     )
     keep_heap()  # as `python -m eval` does
-    extractor = build_extractor(config)
+    extractor, device = build_extractor(config), choose_device("cpu")
     files = sorted((folder / "images").glob("*.png"))
     preparation = Preparation((0.0, 255.0), (64, 64), "crop")
-    start = time.perf_counter()
-    features = extract(extractor, files, preparation, batch_size=config.batch_size, device=choose_device("cpu"))
-    return features, time.perf_counter() - start
+    return timed(lambda: extract(extractor, files, preparation, batch_size=config.batch_size, device=device))
 
 
 def measure_frechet(rounds):
     warnings.simplefilter("ignore")  # scipy's of the argument that pytorch-fid gives to sqrtm, and of singular matrices
-    from eval.frechet import frechet_distance, frechet_from_features, moments
-
-    random = np.random.RandomState(0)
-    mixing = random.standard_normal((2048, 2048)) / np.sqrt(2048)
     result = {}
-    for n in (4000, 200):
-        x, y = random.standard_normal((n, 2048)) @ mixing, 1.1 * random.standard_normal((n, 2048)) + 0.1
-        one, other = moments(x), moments(y)
-        steps = {
-            PEER: lambda x=x, y=y, one=one, other=other: peer_distance(x, y, one, other),
-            OURS: lambda x=x, y=y, one=one, other=other: (
-                frechet_from_features(x, y)
-                if len(x) < 2048
-                else frechet_distance(one.mean, one.covariance, other.mean, other.covariance)
-            ),
-        }
-        seconds, values = {who: [] for who in steps}, {}
+    for n, (theirs, ours) in {4000: full_rank_steps(4000), 200: low_rank_steps(200)}.items():
+        seconds, values = {PEER: [], OURS: []}, {}
         for _ in range(rounds):
-            for who, step in steps.items():
-                start = time.perf_counter()
-                values[who] = step()
-                seconds[who].append(time.perf_counter() - start)
-        result[f"n = {n}"] = {
-            "seconds": seconds,
-            "ratio": median(seconds[PEER]) / median(seconds[OURS]),
-            "relative_difference": abs(values[OURS] - values[PEER]) / values[PEER],
-        }
+            for who, step in ((PEER, theirs), (OURS, ours)):
+                values[who], run = timed(step)
+                seconds[who].append(run)
+        result[f"n = {n}"] = summary(seconds, abs(values[OURS] - values[PEER]) / values[PEER])
     return result
 
 
-def peer_distance(x, y, one, other):
-    """Scipy's sqrtm of S_1 S_2, as pytorch-fid calls it; with few images from the features, as ours."""
+def feature_pair(n):
+    random = np.random.RandomState(0)
+    mixing = random.standard_normal((2048, 2048)) / np.sqrt(2048)
+    return random.standard_normal((n, 2048)) @ mixing, 1.1 * random.standard_normal((n, 2048)) + 0.1
+
+
+def full_rank_steps(n):
+    """From ready moments, as pytorch-fid calls scipy's sqrtm."""
     from pytorch_fid.fid_score import calculate_frechet_distance
 
-    if len(x) >= x.shape[1]:
-        return calculate_frechet_distance(one.mean, one.covariance, other.mean, other.covariance)
-    statistics = (part for z in (x, y) for part in (z.mean(axis=0), np.cov(z, rowvar=False)))
-    return calculate_frechet_distance(*statistics)
+    from eval.frechet import frechet_distance, moments
+
+    statistics = [part for x in feature_pair(n) for part in moments(x)[1:]]
+    return lambda: calculate_frechet_distance(*statistics), lambda: frechet_distance(*statistics)
+
+
+def low_rank_steps(n):
+    """From features."""
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
+    from eval.frechet import frechet_from_features
+
+    def theirs():
+        return calculate_frechet_distance(*(part for x in pair for part in (x.mean(axis=0), np.cov(x, rowvar=False))))
+
+    pair = feature_pair(n)
+    return theirs, lambda: frechet_from_features(*pair)
 
 
 def markdown(result):
-    features, rows = result["features"], []
-    rates = {who: median(values) for who, values in features["images_per_second"].items()}
-    rows.append(
-        (
-            "features, images/s",
-            f"{rates[PEER]:.1f}",
-            f"{rates[OURS]:.1f}",
-            features["ratio"],
-            features["relative_error"],
-        )
-    )
-    for name, step in result["frechet"].items():
-        seconds = {who: median(values) for who, values in step["seconds"].items()}
-        label = f"Frechet step, {name}, s"
-        rows.append((label, f"{seconds[PEER]:.3f}", f"{seconds[OURS]:.3f}", step["ratio"], step["relative_difference"]))
-    head = f"{result['threads']} cores | {PEER} | {OURS} | ratio | relative difference"
-    lines = [f"| {head} |", "|---|---|---|---|---|"]
-    lines += [f"| {label} | {peer} | {ours} | {ratio:.1f}x | {error:.1e} |" for label, peer, ours, ratio, error in rows]
+    rows = {"Inception features": result["features"]}
+    rows |= {f"Frechet step, {name}, 2048 features": step for name, step in result["frechet"].items()}
+    size = f"{result['threads']} threads, {result['images']} images"
+    head = [size, f"{PEER}, s", f"{OURS}, s", "ratio", "ratio of CPU time", "relative difference"]
+    lines = [f"| {' | '.join(head)} |", "|---|---|---|---|---|---|"]
+    for name, row in rows.items():
+        wall, cpu = row["wall"], row["cpu"]
+        times = f"{wall[PEER]:.3g} | {wall[OURS]:.3g} | {wall['ratio']:.2f} | {cpu['ratio']:.2f}"
+        lines.append(f"| {name} | {times} | {row['relative_difference']:.1e} |")
     return "\n".join(lines)
 
 
@@ -165,6 +170,6 @@ if __name__ == "__main__":
         who, directory = sys.argv[2], Path(sys.argv[3])
         array, elapsed = (features_of_peer if who == PEER else features_of_ours)(directory)
         np.save(directory / f"{who}.npy", array)
-        print(elapsed)
+        print(json.dumps(elapsed))
     else:
         main(**dict(argument.split("=", 1) for argument in sys.argv[1:]))

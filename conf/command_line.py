@@ -29,8 +29,6 @@ ALIASES = {  # what other tools call it
     "epochs": "train.steps",
     "train.epochs": "train.steps",
     "steps": "train.steps",
-    "resolution": "data.image_size",
-    "data.resolution": "data.image_size",
     "data.size": "data.image_size",
 }
 GROUPS = ("data", "model", "schedule", "sampler", "experiment", "debug")

@@ -1,11 +1,13 @@
 """The two folders made comparable: one size, one scale of values, and both said in words."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from eval.config import EvalConfig
+from eval.fit import fit_image
 from eval.floor import floor_size
 from eval.images import ImageFolder, Preparation, open_folder
 from eval.value_range import Range, choose_ranges
@@ -24,17 +26,17 @@ class Side:
     def __len__(self) -> int:
         return len(self.folder)
 
-    def load(self, indices: np.ndarray) -> np.ndarray:
-        """Images (b, 3, h, w) in [0, 1]."""
-        return self.preparation.load_batch([self.folder.paths[i] for i in indices])
+    def load(self, indices: Sequence[int] | np.ndarray, longest: int) -> np.ndarray:
+        """Images (b, 3, h, w) in [0, 1], shrunk where a side is longer than `longest` pixels."""
+        h, w = self.preparation.size
+        scale = min(1.0, longest / max(h, w))
+        size = (max(1, round(h * scale)), max(1, round(w * scale)))
+        images = (self.preparation.load(self.folder.paths[i]) for i in indices)
+        return np.stack([fit_image(image, size, "resize") for image in images])
 
     def thumbnails(self) -> np.ndarray:
         """Grey images of at most 64 pixels a side, as rows (n, p)."""
-        h, w = self.preparation.size
-        scale = min(1.0, THUMBNAIL / max(h, w))
-        size = (max(1, round(h * scale)), max(1, round(w * scale)))
-        small = replace(self.preparation, size=size)
-        return np.stack([small.load(path).mean(axis=0).ravel() for path in self.folder.paths])  # (n, p)
+        return np.concatenate([self.load([i], THUMBNAIL).mean(axis=1).reshape(1, -1) for i in range(len(self))])
 
     @property
     def range(self) -> str:

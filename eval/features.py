@@ -1,6 +1,7 @@
 """From a folder of images to a matrix of features: the choice of the extractor, and the loop."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -88,10 +89,10 @@ def extract(
 
 def _batches(paths: Sequence[Path], preparation: Preparation, size: int) -> Iterator[np.ndarray]:
     """Loads the next batch while the network is busy with this one."""
-    parts = [paths[i : i + size] for i in range(0, len(paths), size)]
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(preparation.load_batch, parts[0])
-        for following in parts[1:]:
-            batch, pending = pending.result(), pool.submit(preparation.load_batch, following)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = [paths[i : i + size] for i in range(0, len(paths), size)]
+        pending = [pool.submit(preparation.load, path) for path in parts[0]]
+        for following in [*parts[1:], []]:
+            batch = np.stack([image.result() for image in pending])
+            pending = [pool.submit(preparation.load, path) for path in following]
             yield batch
-        yield pending.result()

@@ -16,7 +16,7 @@ class Figure:
     """A figure over all images of both folders, its floor, and how it came about.
 
     `value` is what other programs print too; its bias depends on n_real and n_synthetic. Whether it is good is told by
-    `comparison`, where synthetic and real are both compared with real at equal n.
+    `equal_n`, where synthetic and real are both compared with real at the same n.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Figure:
     standard_error: float | None
     n_real: int
     n_synthetic: int
-    comparison: Floor
+    equal_n: Floor
     extractor: str
     resize: str
     range: str
@@ -33,13 +33,13 @@ class Figure:
     @property
     def at_floor(self) -> bool:
         """Whether the synthetic images are as close to the real ones as these are to each other, as far as n can tell."""
-        return self.comparison.excess.low <= 0
+        return self.equal_n.excess.low <= 0
 
     @property
     def ratio(self) -> float | None:
         """Synthetic over floor at equal n; None where the floor is 0 up to chance, as an unbiased figure's is."""
-        floor = self.comparison.floor
-        return self.comparison.matched.mean / floor.mean if floor.low > 0 else None
+        floor = self.equal_n.floor
+        return self.equal_n.matched.mean / floor.mean if floor.low > 0 else None
 
     @property
     def verdict(self) -> str:
@@ -50,9 +50,9 @@ class Figure:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""
-        counted = {"n": self.comparison.n, "repeats": self.comparison.repeats}
-        plain = {key: value for key, value in asdict(self).items() if key not in ("name", "comparison")}
-        spreads = {key: asdict(getattr(self.comparison, key)) | counted for key in ("floor", "matched", "excess")}
+        counted = {"n": self.equal_n.n, "repeats": self.equal_n.repeats}
+        plain = {key: value for key, value in asdict(self).items() if key not in ("name", "equal_n")}
+        spreads = {key: asdict(getattr(self.equal_n, key)) | counted for key in ("floor", "matched", "excess")}
         return plain | spreads | {"ratio": self.ratio, "verdict": self.verdict}
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +78,6 @@ class Preparation:
         low, high = self.range
         pixels = (pixels - np.float32(low)) / np.float32(high - low)
         return np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
-
-    def load_batch(self, paths: Sequence[Path]) -> Float[np.ndarray, "b 3 h w"]:
-        """Several images, stacked."""
-        return np.stack([self.load(path) for path in paths])
 
 
 def find_images(folder: Path) -> list[Path]:

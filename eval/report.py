@@ -10,10 +10,10 @@ from PIL import Image
 
 from eval.comparison import Comparison
 from eval.figures import PAIRS, Figure, Scores
-from eval.floor import Spread
 from eval.pictures import data_uri, grid, pairs, png_bytes
 
 TILES, COLUMNS = 36, 6
+TILE = 128  # longest side of a tile in pixels
 
 MEANINGS = {
     "fid": "Frechet Inception distance: how far apart the two clouds of Inception features lie, in mean and spread. "
@@ -40,7 +40,7 @@ def write_report(scores: Scores, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     nearest, comparison = scores.nearest, scores.comparison
     chosen = nearest.closest(PAIRS)
-    left, right = comparison.synthetic.load(chosen), comparison.real.load(nearest.index[chosen])
+    left, right = comparison.synthetic.load(chosen, TILE), comparison.real.load(nearest.index[chosen], TILE)
     closest = pairs(left, right, nearest.distance[chosen])
     _replace(out / "nearest.png", png_bytes(closest))
     _replace(out / "report.html", report_html(scores, closest).encode())
@@ -67,7 +67,7 @@ def report_html(scores: Scores, closest: Image.Image) -> str:
 {notes}
 <p>A figure means something only beside its floor: the same figure between two disjoint halves of the real images, n
 images each, as many as on the synthetic side. [low, high] are the 5th and 95th percentile over
-{figures[0].comparison.repeats} random draws. At the floor, these images cannot be told from real ones by this figure
+{figures[0].equal_n.repeats} random draws. At the floor, these images cannot be told from real ones by this figure
 and this number of images.</p>
 <dl>{meanings}</dl>
 <h2>Nearest real images</h2>
@@ -86,19 +86,7 @@ def terminal_table(scores: Scores) -> str:
     """The same for the terminal."""
     figures, comparison, config = scores.figures, scores.comparison, scores.comparison.config
     rows = [("figure", "all images", "n", "synthetic", "real (floor)", "verdict")]
-    for figure in figures:
-        error = "" if figure.standard_error is None else f" ± {_number(figure.standard_error)}"
-        floor = figure.comparison
-        rows.append(
-            (
-                figure.name,
-                _number(figure.value) + error,
-                str(floor.n),
-                _spread(floor.matched),
-                _spread(floor.floor),
-                figure.verdict,
-            )
-        )
+    rows += [(f.name, _value(f), str(f.equal_n.n), *_spreads(f), f.verdict) for f in figures]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     head = [
@@ -115,11 +103,9 @@ def terminal_table(scores: Scores) -> str:
 def _table(figures: list[Figure]) -> str:
     head = "<tr><th>figure</th><th>all images</th><th>n</th><th>synthetic at n</th><th>floor at n</th><th>verdict</th></tr>"
     rows = []
-    for figure in figures:
-        error = "" if figure.standard_error is None else f" ± {_number(figure.standard_error)}"
-        value = f"{_number(figure.value)}{error}<br><small>{figure.n_real} real, {figure.n_synthetic} synthetic</small>"
-        floor = figure.comparison
-        cells = [figure.name, value, str(floor.n), _spread(floor.matched), _spread(floor.floor), figure.verdict]
+    for f in figures:
+        value = f"{_value(f)}<br><small>{f.n_real} real, {f.n_synthetic} synthetic</small>"
+        cells = [f.name, value, str(f.equal_n.n), *_spreads(f), f.verdict]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return f"<table>{head}{''.join(rows)}</table>"
 
@@ -129,12 +115,14 @@ def _side(name: str, comparison: Comparison) -> str:
     count = min(TILES, len(side))
     chosen = np.sort(np.random.default_rng(comparison.config.seed).choice(len(side), count, replace=False))
     caption = f"<figcaption>{name}: {count} of {len(side)}, drawn at random</figcaption>"
-    return f'<figure><img src="{data_uri(grid(side.load(chosen), COLUMNS))}" alt="{name}">{caption}</figure>'
+    return f'<figure><img src="{data_uri(grid(side.load(chosen, TILE), COLUMNS))}" alt="{name}">{caption}</figure>'
 
 
-def _spread(spread: Spread) -> str:
-    return f"{_number(spread.mean)} [{_number(spread.low)}, {_number(spread.high)}]"
+def _value(figure: Figure) -> str:
+    error = "" if figure.standard_error is None else f" ± {figure.standard_error:.4g}"
+    return f"{figure.value:.4g}{error}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
+def _spreads(figure: Figure) -> list[str]:
+    both = figure.equal_n.matched, figure.equal_n.floor
+    return [f"{spread.mean:.4g} [{spread.low:.4g}, {spread.high:.4g}]" for spread in both]

@@ -74,7 +74,7 @@ def _figure(
         standard_error=standard_error,
         n_real=len(real),
         n_synthetic=len(synthetic),
-        comparison=measure_floor(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}"),
+        equal_n=measure_floor(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}"),
         extractor=extractor,
         resize=comparison.resize,
         range=comparison.range,

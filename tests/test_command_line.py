@@ -71,7 +71,6 @@ OPTIONS = [
     (["data.path=somewhere"], "data=folder data.path=somewhere"),
     (["data=/some/folder"], "data=folder data.path=DIR"),
     (["train.lr=1e-4"], "optim.lr"),
-    (["data.resolution=64"], "data.image_size"),
     (["-m", "train.steps=5,0"], "train.steps"),
     (["-m", "seed=0,1", "run_dir=here"], "run_dir"),
     (["wandb.project=a/b"], "wandb.project"),
