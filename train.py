@@ -196,6 +196,7 @@ def prepare(config: TrainConfig) -> Run:
     """Load the images, build or restore everything, and make the run's folder last, when all else has worked."""
     state = load_checkpoint(config.resume) if config.resume else None
     check_same_run(config, state)
+    initial = load_checkpoint(config.init_from) if config.init_from and state is None else None
     device = choose_device(config.train.device)
     keep_heap()
     images = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser(), progress=show_progress)
@@ -206,8 +207,7 @@ def prepare(config: TrainConfig) -> Run:
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
     shape = network_shape(images.train.spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
-    source = None if state else config.init_from
-    unused = load_matching_weights(network, load_checkpoint(source)["ema"]) if source else []
+    unused = load_matching_weights(network, initial["ema"]) if initial else []
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)

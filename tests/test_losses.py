@@ -111,7 +111,7 @@ def test_hybrid_loss_adds_the_bound_and_keeps_it_from_the_mean():
     """Nichol & Dhariwal 2021, section 3.1: L_vlb trains the variance alone, L_simple the mean alone."""
     x_0, eps, t = images(0), images(1), torch.tensor([0, 1, 600, 999])
     output = torch.cat([images(2), images(3) / 3], dim=1).requires_grad_()
-    config = DiffusionConfig(learned_variance=True, vlb_weight=0.003)
+    config = DiffusionConfig(learned_variance=True, vlb_weight=0.003, loss_weighting="min_snr")
     losses = training_losses(lambda x_t, t, cond: output, x_0, t, eps, schedule=COSINE, config=config)
     weight = loss_weights(COSINE, "v", "min_snr", 5.0)[t]
     assert losses.vlb is not None
