@@ -24,7 +24,7 @@ from diffusion.sampling import sample
 from diffusion.schedules import Schedule, build_schedule
 from diffusion.timesteps import stratified_timesteps
 from models import build_model
-from training.checkpoint import keep_numbered, load_checkpoint, load_matching_weights, network_shape, save_checkpoint
+from training.checkpoint import keep_numbered, load_checkpoint, network_shape, save_checkpoint, start_from
 from training.console import bar_interval, count_parameters, due, show_progress
 from training.device import autocast_network, choose_device
 from training.ema import EMA
@@ -207,7 +207,7 @@ def prepare(config: TrainConfig) -> Run:
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
     shape = network_shape(images.train.spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
-    unused = load_matching_weights(network, initial["ema"]) if initial else []
+    unused = start_from(network, initial, to_plain(config)) if initial else []
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)

@@ -196,6 +196,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
 
 RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
 RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume")
+PLACES = ("data.path", "data.file_list", "data.val_path", "data.val_list")  # may move: the images' content is compared
 
 
 def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str]) -> TrainConfig:
@@ -207,14 +208,15 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
         raise ValueError(
             f"resume={config.resume} is a file: name the run folder (a file can start a new run: init_from=)"
         )
-    for key in given:
-        if not any(key == name or key.startswith(f"{name}.") for name in RESUMABLE):
+    changes = [key for key in given if key != "data" or config.data.name != saved["data"]["name"]]
+    for key in changes:
+        if not any(key == name or key.startswith(f"{name}.") for name in RESUMABLE + PLACES):
             raise ValueError(
                 f"{key} cannot change while resuming: a resumed run keeps its own config (a new run may start from its "
                 f"weights with init_from={config.resume})"
             )
     resumed = train_config_from_dict(saved)
-    for key in given:
+    for key in changes:
         target, source = resumed, config
         *sections, name = key.split(".")
         for section in sections:
@@ -225,7 +227,9 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
 
 def check_same_run(config: TrainConfig, state: dict[str, Any] | None) -> None:
     """ValueError when `config` would carry on another run than the checkpoint's (see `resumed_config`)."""
-    if state is not None and without(to_plain(config), RESUMABLE) != without(state["config"], RESUMABLE):
+    if state is not None and without(to_plain(config), RESUMABLE + PLACES) != without(
+        state["config"], RESUMABLE + PLACES
+    ):
         raise ValueError(
             f"resume={config.resume}: that run has another config; take it from conf.schema.resumed_config"
         )

@@ -16,8 +16,8 @@ from training.checkpoint import (
     find_checkpoint,
     keep_numbered,
     load_checkpoint,
-    load_matching_weights,
     save_checkpoint,
+    start_from,
 )
 
 STATE = {key: {} for key in KEYS} | {"step": 3}
@@ -118,8 +118,9 @@ def test_keep_numbered_keeps_the_newest(tmp_path: Path) -> None:
 def test_matching_weights_are_loaded_and_the_rest_listed() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     weights = {"0.weight": torch.ones(2, 2), "1.weight": torch.ones(3, 2), "other": torch.ones(1)}
-    left = load_matching_weights(network, weights)
+    process = {"diffusion": {"prediction_type": "v"}, "schedule": {"name": "cosine", "zero_terminal_snr": False}}
+    left = start_from(network, {"ema": weights, "config": process}, process)
     assert (network[0].weight == 1).all()
     assert [line.split(":")[0] for line in left] == ["0.bias", "1.weight", "1.bias", "other"]
     with pytest.raises(ValueError, match="not one weight"):
-        load_matching_weights(network, {"x": torch.ones(1)})
+        start_from(network, {"ema": {"x": torch.ones(1)}, "config": process}, process)

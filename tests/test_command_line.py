@@ -159,6 +159,15 @@ def test_a_resumed_run_refuses_what_would_make_it_another_run(train_tiny, comman
         assert "cannot change while resuming" in error_line(capsys)
 
 
+def test_moved_images_are_found_again(train_tiny, command, images: Path, capsys) -> None:
+    run = train_tiny("run", "train.steps=4", "train.stop_at=2")
+    moved = images.rename(images.with_name("moved"))
+    assert command("train", f"resume={run}", "data=mri_sim") == 2
+    assert "data cannot change while resuming" in error_line(capsys)
+    assert command("train", f"resume={run}", "data=folder", f"data.path={moved}") == 0
+    assert (run / "summary.json").exists()
+
+
 def test_changed_images_are_noticed_on_resume(train_tiny, command, images: Path, capsys) -> None:
     run = train_tiny("run", "train.steps=4", "train.stop_at=2")
     Image.fromarray(np.zeros((20, 24), np.uint8)).save(images / "000.png")

@@ -164,6 +164,8 @@ def test_init_from_starts_from_the_averaged_weights(train_tiny, tmp_path: Path) 
         torch.testing.assert_close(value, after[name], rtol=0, atol=1e-9)
     wider = train_tiny("wider", f"init_from={first}", "train.steps=1", "model.channel_multipliers=[1,4]")
     assert "kept its random start" in (wider / "init_from.txt").read_text()
+    other = train_tiny("other", f"init_from={first}", "train.steps=1", "diffusion.prediction_type=x_0")
+    assert (other / "init_from.txt").read_text() == "diffusion.prediction_type: v there, x_0 here\n"
 
 
 def test_a_tiny_network_learns_four_images(train_tiny, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from models import build_model, model_config_from_dict
 
 FORMAT_VERSION = 1
 KEYS = ("step", "best", "window", "bad_in_a_row", "config", "images", "data_key", "model", "ema", "optimizer")
+MEANING = (("diffusion", "prediction_type"), ("schedule", "name"), ("schedule", "zero_terminal_snr"))  # of an output
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -91,19 +92,24 @@ def rebuild_network(state: dict[str, Any], *, weights: str = "ema") -> nn.Module
     return network.eval().requires_grad_(False)
 
 
-def load_matching_weights(network: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
-    """Load every tensor of `weights` that has a place of the same shape in `network`.
+def start_from(network: nn.Module, state: dict[str, Any], config: dict[str, Any]) -> list[str]:
+    """Start `network`, of a run with the plain `config`, from the averaged weights of the checkpoint `state`.
 
-    Returns a line for each parameter that could not be filled or placed. ValueError when nothing fits at all.
+    Every tensor that has a place of the same shape is loaded. Returns a line for each setting under which the weights
+    meant something else, and for each parameter that could not be filled or placed. ValueError when nothing fits at all.
     """
-    own = network.state_dict()
+    own, weights = network.state_dict(), state["ema"]
     fitting = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
     if not fitting:
         raise ValueError("init_from: not one weight of that checkpoint fits this model: choose the same model=...")
     network.load_state_dict({**own, **fitting})
-    left = [f"{name}: kept its random start, shape {tuple(own[name].shape)}" for name in own if name not in fitting]
-    left += [f"{name}: not used, no place of that name" for name in weights if name not in own]
-    return left
+    left = [
+        f"{section}.{name}: {state['config'][section][name]} there, {config[section][name]} here"
+        for section, name in MEANING
+        if state["config"][section][name] != config[section][name]
+    ]
+    left += [f"{name}: kept its random start, shape {tuple(own[name].shape)}" for name in own if name not in fitting]
+    return left + [f"{name}: not used, no place of that name" for name in weights if name not in own]
 
 
 def keep_numbered(path: Path, step: int, *, keep_last: int) -> None:

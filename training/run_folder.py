@@ -61,14 +61,16 @@ def find_unfinished_run(config: dict[str, Any], name: str, *, ignore: Sequence[s
 def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str, str]], unused: Sequence[str]) -> None:
     """Write what the run is: config.yaml (resolved), env.json (versions, device, git commit).
 
-    Where there are any, also skipped_files.txt and init_from.txt (what of the initial weights did not fit).
+    Where there are any, also skipped_files.txt and init_from.txt (where the initial weights' run differed).
     """
     write_text(path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     write_text(path / "env.json", json.dumps(environment(), indent=2) + "\n")
     write_lines(path / "skipped_files.txt", [f"{name}: {reason}" for name, reason in skipped])
     write_lines(path / "init_from.txt", unused)
     if unused:
-        print(f"{len(unused)} entries of the initial weights did not fit: {path / 'init_from.txt'}")
+        print(
+            f"note: {len(unused)} things differ from the run of init_from, first {unused[0]}: {path / 'init_from.txt'}"
+        )
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
