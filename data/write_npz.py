@@ -1,0 +1,32 @@
+"""Samples as one compressed NumPy archive."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.decode import decode
+from data.sample_files import SampleFiles, read_label_map, whole_file
+
+
+def write_npz(out: Path, samples: Sequence[SampleFiles], label_names: Sequence[str]) -> Path:
+    """Write `out`/dataset.npz and return its path. All images are held in memory at once.
+
+    `image` (n, c, h, w): the values of the image files, in the set's own units and type. `name` (n,): strings. Where the
+    samples have them: `label_map` (n, h, w) uint8 with `label_names` (k,), and `class` (n,), the classes' names. It
+    loads with allow_pickle=False. ValueError where only some samples have a label map, or a class.
+    """
+    arrays = {"image": np.stack([decode(sample.image) for sample in samples])}
+    arrays["name"] = np.array([sample.name for sample in samples])
+    if any(sample.label_map for sample in samples):
+        arrays["label_map"] = np.stack([read_label_map(sample) for sample in samples])
+        arrays["label_names"] = np.array(list(label_names))
+    classes = [sample.class_name for sample in samples if sample.class_name is not None]
+    if classes and len(classes) < len(samples):
+        raise ValueError(f"{len(samples) - len(classes)} of {len(samples)} samples have no class")
+    if classes:
+        arrays["class"] = np.array(classes)
+    out.mkdir(parents=True, exist_ok=True)
+    with whole_file(out / "dataset.npz") as temporary:
+        np.savez_compressed(temporary, **arrays)  # pyright: ignore[reportArgumentType]
+    return out / "dataset.npz"
