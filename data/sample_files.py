@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +23,24 @@ from data.writers import image_grid, read_pixels, write_png
 
 @dataclass(frozen=True)
 class SampleFiles:
-    """Where one sample lies: its image, its label map where it has one, and the class of the whole image.
+    """Where one sample lies: its image, and its label map where it has one.
 
-    `name` is unique in its set: the image's path without suffix as a set of its own has it, "ship/000000".
+    `name` is unique in its set: the image's path without suffix as a set of its own has it, "ship/000000". `attributes`
+    names what the image as a whole is, {"class": "glioma", "plane": "axial"}.
     """
 
     name: str
     image: Path
     label_map: Path | None = None
-    class_name: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def sample_files(folder: Path, row: Mapping[str, Any]) -> SampleFiles:
     """The sample that a line of manifest.jsonl in `folder` names: `file`, and where it has them `label_map`, `class`."""
     name = Path(row["file"]).relative_to("images").with_suffix("").as_posix()
     label_map = folder / row["label_map"] if row.get("label_map") else None
-    return SampleFiles(name, folder / row["file"], label_map, row.get("class"))
+    attributes = {"class": row["class"]} if row.get("class") else {}
+    return SampleFiles(name, folder / row["file"], label_map, attributes)
 
 
 def write_label_map(path: Path, label_map: UInt8[np.ndarray, "h w"]) -> None:

@@ -35,7 +35,7 @@ def write_coco(
         height, width = label_map.shape
         name = copy_image(sample, out / "images").relative_to(out / "images").as_posix()
         record = {"id": image_id, "file_name": name, "width": width, "height": height}
-        records.append(record if sample.class_name is None else {**record, "class": sample.class_name})
+        records.append({**record, "attributes": dict(sample.attributes)})
         for instance in instances(label_map, min_area=min_area):
             annotations.append(_annotation(instance, len(annotations) + 1, image_id))
     coco = {

@@ -20,6 +20,7 @@ from data.decode import decode
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
 from data.item import Box, Item
+from data.outline import outline
 from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
 from data.write_coco import run_lengths, write_coco
 from data.write_masks import write_masks
@@ -35,10 +36,10 @@ HEIGHT, WIDTH = 23, 14
 SPECS = {
     "8 bits": ImageSpec(1, HEIGHT, WIDTH, "uint8"),
     "colour": ImageSpec(3, HEIGHT, WIDTH, "uint8"),
-    "12 bits": ImageSpec(1, HEIGHT, WIDTH, "uint16", IntensityConfig("linear", 0.0, 4095.0), [], "uint16"),
+    "12 bits": ImageSpec(1, HEIGHT, WIDTH, "uint16", IntensityConfig("linear", 0.0, 4095.0), file_dtype="uint16"),
     "16 bits": ImageSpec(1, HEIGHT, WIDTH, "uint16", IntensityConfig("linear", 0.0, 65535.0)),
-    "real": ImageSpec(1, HEIGHT, WIDTH, "uint16", IntensityConfig("linear", -2.5, 7.5), [], "float32"),
-    "dB": ImageSpec(2, HEIGHT, WIDTH, "uint16", IntensityConfig("db", -30.0, 10.0), [], "float32"),
+    "real": ImageSpec(1, HEIGHT, WIDTH, "uint16", IntensityConfig("linear", -2.5, 7.5), file_dtype="float32"),
+    "dB": ImageSpec(2, HEIGHT, WIDTH, "uint16", IntensityConfig("db", -30.0, 10.0), file_dtype="float32"),
 }
 
 
@@ -225,7 +226,7 @@ def test_coco_prints_no_warning_and_knows_the_class(tmp_path, capfd):
     assert err == ""
     assert "warn" not in out.lower()
     images = json.loads((tmp_path / "annotations.json").read_text())["images"]
-    assert [image["class"] for image in images] == ["none", "ship", "none", "ship"]
+    assert [image["attributes"] for image in images] == [{"class": "none"}, {"class": "ship"}] * 2
 
 
 @given(mask=hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.booleans()))
@@ -264,8 +265,23 @@ def test_a_sample_without_a_label_map_is_named(tmp_path, name):
         WRITERS[name](tmp_path / "set", samples, SPECS["8 bits"])
 
 
+def test_yolo_segments_outline_each_instance(tmp_path):
+    samples = drawn(tmp_path, SPECS["8 bits"], label_maps())
+    write_yolo(tmp_path / "yolo", samples, SPECS["8 bits"], NAMES, segments=True)
+    for sample, label_map in zip(samples, label_maps(), strict=True):
+        lines = (tmp_path / "yolo/labels/train" / f"{sample.name}.txt").read_text().splitlines()
+        for line, instance in zip(lines, instances(label_map), strict=True):
+            c, *shares = map(float, line.split())
+            points = np.reshape(shares, (-1, 2)) * [WIDTH, HEIGHT]
+            assert c == instance.box.label - 1
+            assert points == pytest.approx(np.array(outline(instance.mask)), abs=1e-6)
+
+
 def test_npz_refuses_samples_of_which_some_have_a_class(tmp_path):
     samples = drawn(tmp_path, SPECS["8 bits"], label_maps())
     samples[0] = SampleFiles(samples[0].name, samples[0].image, samples[0].label_map)
     with pytest.raises(ValueError, match="1 of 4 samples have no class"):
+        write_npz(tmp_path, samples, NAMES)
+    samples = [SampleFiles(s.name, s.image, attributes={"name": "a"}) for s in samples]
+    with pytest.raises(ValueError, match="attribute name has the name of another array"):
         write_npz(tmp_path, samples, NAMES)
