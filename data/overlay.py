@@ -1,0 +1,56 @@
+"""Label maps and boxes drawn over images, for people to look at."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from einops import repeat
+from jaxtyping import Bool, UInt, UInt8
+from scipy import ndimage
+
+from data.item import Box
+from data.writers import image_grid
+
+# One for each label, in turn: Okabe and Ito's colours, which differ for colour-blind eyes too, all far from grey.
+COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178))
+
+
+def overlay(
+    image: UInt[np.ndarray, "c h w"],
+    label_map: UInt8[np.ndarray, "h w"] | None = None,
+    boxes: Sequence[Box] = (),
+    *,
+    scale: int = 3,
+) -> UInt8[np.ndarray, "3 H W"]:
+    """The image `scale` times as large in 8-bit RGB, with a line one pixel wide around each region and each box.
+
+    Stored pixels in, as `image_grid` takes them, and what comes out goes into it. Lines run just outside what they
+    enclose, so that they hide no pixel of it; at the edge of the image, a box's line runs along the edge.
+    """
+    if scale < 1:
+        raise ValueError(f"scale={scale}: it must be a whole number of at least 1")
+    eight_bit = image_grid(image[None])  # (1 or 3, h, w)
+    large = repeat(eight_bit, "k h w -> k (h s) (w r)", s=scale, r=scale)
+    canvas = np.repeat(large, 3 // len(large), axis=0)  # (3, H, W)
+    if label_map is not None:
+        regions = repeat(label_map, "h w -> (h s) (w r)", s=scale, r=scale)
+        for label in np.unique(regions[regions > 0]):
+            region = regions == label
+            _paint(canvas, ndimage.binary_dilation(region, np.ones((3, 3))) & ~region, int(label))
+    for box in boxes:
+        _paint(canvas, _frame(box, scale, canvas.shape[1], canvas.shape[2]), box.label)
+    return canvas
+
+
+def _paint(canvas: UInt8[np.ndarray, "3 H W"], where: Bool[np.ndarray, "H W"], label: int) -> None:
+    canvas[:, where] = np.array(COLOURS[(label - 1) % len(COLOURS)], np.uint8)[:, None]
+
+
+def _frame(box: Box, scale: int, height: int, width: int) -> Bool[np.ndarray, "H W"]:
+    columns = (round(box.x * scale) - 1, round((box.x + box.width) * scale))  # just outside, on either side
+    rows = (round(box.y * scale) - 1, round((box.y + box.height) * scale))
+    left, right = np.clip(columns, 0, width - 1)
+    top, bottom = np.clip(rows, 0, height - 1)
+    frame = np.zeros((height, width), bool)
+    frame[top : bottom + 1, [left, right]] = True
+    frame[[top, bottom], left : right + 1] = True
+    return frame

@@ -1,0 +1,35 @@
+"""Samples as one compressed NumPy archive."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.decode import decode
+from data.sample_files import SampleFiles, read_label_map, whole_file
+
+
+def write_npz(out: Path, samples: Sequence[SampleFiles], label_names: Sequence[str]) -> Path:
+    """Write `out`/dataset.npz and return its path. All images are held in memory at once.
+
+    `image` (n, c, h, w): the values of the image files, in the set's own units and type. `name` (n,): strings. Where the
+    samples have them: `label_map` (n, h, w) uint8 with `label_names` (k,), and an array (n,) of strings for each
+    attribute under its name, such as `class`. It loads with allow_pickle=False. ValueError where only some samples have
+    a label map, or an attribute.
+    """
+    arrays = {"image": np.stack([decode(sample.image) for sample in samples])}
+    arrays["name"] = np.array([sample.name for sample in samples])
+    if any(sample.label_map for sample in samples):
+        arrays["label_map"] = np.stack([read_label_map(sample) for sample in samples])
+        arrays["label_names"] = np.array(list(label_names))
+    for attribute in sorted({name for sample in samples for name in sample.attributes}):
+        values = [sample.attributes[attribute] for sample in samples if attribute in sample.attributes]
+        if len(values) < len(samples):
+            raise ValueError(f"{len(samples) - len(values)} of {len(samples)} samples have no {attribute}")
+        if attribute in arrays:
+            raise ValueError(f"the attribute {attribute} has the name of another array of the archive: rename it")
+        arrays[attribute] = np.array(values)
+    out.mkdir(parents=True, exist_ok=True)
+    with whole_file(out / "dataset.npz") as temporary:
+        np.savez_compressed(temporary, **arrays)  # pyright: ignore[reportArgumentType]
+    return out / "dataset.npz"
