@@ -1,6 +1,7 @@
 """The UNet against closed forms, plain PyTorch and diffusers (golden/unet.json)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,11 +22,13 @@ TINY = {"base_channels": 16, "channel_multipliers": [1, 2, 2], "blocks_per_level
         "head_channels": 8, "norm_groups": 8}  # fmt: skip
 
 
-def tiny_unet(*, num_classes: int = 0, channels: int = 1, untrained: bool = False, **changes) -> UNet:
+def tiny_unet(
+    *, num_classes: Sequence[int] = (), label_time: bool = False, channels: int = 1, untrained: bool = False, **changes
+) -> UNet:
     """A tiny network; unless `untrained`, its zero-initialised layers are filled so that every part has an effect."""
     torch.manual_seed(0)
     config = UNetConfig(**(TINY | changes))
-    network = UNet(config, in_channels=channels, out_channels=channels, num_classes=num_classes)
+    network = UNet(config, in_channels=channels, out_channels=channels, num_classes=num_classes, label_time=label_time)
     if not untrained:
         for parameter in network.parameters():
             if parameter.ndim > 1:
@@ -75,15 +78,17 @@ def test_number_of_parameters():
 
     added = UNet(UNetConfig(time_scale_shift="default"), in_channels=1, out_channels=1)
     scaled = UNet(UNetConfig(), in_channels=1, out_channels=1)
-    classes = UNet(UNetConfig(), in_channels=1, out_channels=1, num_classes=3)
+    classes = UNet(UNetConfig(), in_channels=1, out_channels=1, num_classes=[3])
     assert count(added) == 17_215_617  # diffusers' UNet2DModel of this shape
     assert count(scaled) == 18_087_361
     assert count(classes) == count(scaled) + (3 + 1) * 256
 
 
 def test_every_parameter_gets_a_gradient():
-    network = tiny_unet(num_classes=2)
-    network(noise(2, 1, 8, 8), torch.tensor([1, 2]), {"class_label": torch.tensor([0, 1])}).square().sum().backward()
+    network = tiny_unet(num_classes=[2])
+    network(
+        noise(2, 1, 8, 8), torch.tensor([1, 2]), {"class_label": torch.tensor([[0], [1]])}
+    ).square().sum().backward()
     without = [name for name, parameter in network.named_parameters() if not parameter.grad.any()]
     assert without == []
 
@@ -122,11 +127,11 @@ def test_dropout_acts_in_training_only():
 
 
 def test_no_condition_is_the_null_class():
-    network, x_t, t = tiny_unet(num_classes=3), noise(2, 1, 8, 8), torch.tensor([3, 900])
-    null = network(x_t, t, {"class_label": torch.tensor([3, 3])})
+    network, x_t, t = tiny_unet(num_classes=[3]), noise(2, 1, 8, 8), torch.tensor([3, 900])
+    null = network(x_t, t, {"class_label": torch.tensor([[3], [3]])})
     assert torch.equal(network(x_t, t), null)
     assert torch.equal(network(x_t, t, {}), null)
-    assert (network(x_t, t, {"class_label": torch.tensor([0, 3])}) - null).abs().amax(dim=(1, 2, 3)).gt(
+    assert (network(x_t, t, {"class_label": torch.tensor([[0], [3]])}) - null).abs().amax(dim=(1, 2, 3)).gt(
         1e-4
     ).tolist() == [
         True,
@@ -135,8 +140,8 @@ def test_no_condition_is_the_null_class():
 
 
 def test_class_label_without_classes_is_refused():
-    with pytest.raises(ValueError, match="class_label.*num_classes=0"):
-        tiny_unet()(noise(1, 1, 8, 8), torch.tensor([0]), {"class_label": torch.tensor([0])})
+    with pytest.raises(ValueError, match=r"class_label.* has 1 attributes, .*num_classes=\[\]"):
+        tiny_unet()(noise(1, 1, 8, 8), torch.tensor([0]), {"class_label": torch.tensor([[0]])})
 
 
 @pytest.mark.parametrize("freq_shift", [0, 1])
@@ -299,8 +304,8 @@ def test_registry_rebuilds_the_network_from_a_plain_dict():
     config = UNetConfig(**TINY)
     rebuilt = model_config_from_dict(json.loads(json.dumps(asdict(config))))
     assert rebuilt == config
-    network = tiny_unet(num_classes=2)
-    copy = build_model(rebuilt, in_channels=1, out_channels=1, num_classes=2)
+    network = tiny_unet(num_classes=[2])
+    copy = build_model(rebuilt, in_channels=1, out_channels=1, num_classes=[2])
     copy.load_state_dict(network.state_dict())
     x_t, t = noise(2, 1, 8, 8), torch.tensor([3, 4])
     assert torch.equal(copy(x_t, t), network(x_t, t))
@@ -317,7 +322,7 @@ def test_registry_refuses(changes, message):
 
 def test_names_in_the_state_dict_are_stable():
     """Renaming a module would orphan every checkpoint there is."""
-    network = tiny_unet(channel_multipliers=[1, 2], attention_levels=[1], num_classes=2, untrained=True)
+    network = tiny_unet(channel_multipliers=[1, 2], attention_levels=[1], num_classes=[2], untrained=True)
     residual = ["conv1", "conv2", "emb_proj", "norm1", "norm2"]
     attention = ["norm", "out", "qkv"]
     expected = {
@@ -386,7 +391,7 @@ def our_weights(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
 )  # fmt: skip
 def test_holds_the_weights_of_a_diffusers_unet(case, changes):
     weights = {name: fill(name, torch.Size(shape)) for name, shape in GOLDEN[case]["shapes"].items()}
-    classes = len(weights["class_embedding.weight"]) if "class_embedding.weight" in weights else 0
+    classes = [len(weights["class_embedding.weight"])] if "class_embedding.weight" in weights else []
     network = UNet(
         UNetConfig(**(TINY | changes)),
         in_channels=SHAPE["in_channels"],
@@ -397,6 +402,6 @@ def test_holds_the_weights_of_a_diffusers_unet(case, changes):
     network.load_state_dict(our_weights(weights))
     x_t, t, class_label = inputs()
     with torch.no_grad():
-        output = network(x_t, t, {"class_label": class_label} if classes else None)
+        output = network(x_t, t, {"class_label": class_label[:, None]} if classes else None)
     expected = torch.tensor(GOLDEN[case]["output"], dtype=torch.float64).reshape(output.shape)
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)
