@@ -8,7 +8,8 @@ from torch import Tensor
 
 from diffusion.gaussian import Cond, Denoised, Denoiser, Images
 
-EVERY_T = (0.0, float("inf"))
+Interval = tuple[float | int, float | int]  # t_low, t_high in timesteps, both within
+EVERY_T: Interval = (0, float("inf"))
 
 
 def drop_classes(
@@ -26,7 +27,7 @@ def drop_classes(
 
 
 def classifier_free_guidance(
-    denoiser: Denoiser, scale: float, null_label: Sequence[int], interval: tuple[float, float] = EVERY_T
+    denoiser: Denoiser, scale: float, null_label: Sequence[int], interval: Interval = EVERY_T
 ) -> Denoiser:
     """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)) (Ho & Salimans 2022, equation 6), in one call with 2b images.
 
@@ -55,7 +56,7 @@ def classifier_free_guidance(
     return guided
 
 
-def guide(strong: Denoiser, weak: Denoiser, scale: float, interval: tuple[float, float] = EVERY_T) -> Denoiser:
+def guide(strong: Denoiser, weak: Denoiser, scale: float, interval: Interval = EVERY_T) -> Denoiser:
     """x_0 = x_0(weak) + scale (x_0(strong) - x_0(weak)) for any two denoisers, in two calls; `scale` 1 is `strong`.
 
     With a weak denoiser that ignores the label map (`clamping.ignore_label`) it drives the image to the map (Bao et al.
@@ -72,14 +73,14 @@ def guide(strong: Denoiser, weak: Denoiser, scale: float, interval: tuple[float,
     return guided
 
 
-def _check(scale: float, interval: tuple[float, float]) -> None:
+def _check(scale: float, interval: Interval) -> None:
     if not 0 <= scale < float("inf"):
         raise ValueError(f"guidance_scale: {scale} must be at least 0 and finite")
     if not interval[0] <= interval[1]:
         raise ValueError(f"guidance_interval: {list(interval)} must be [t_low, t_high] with t_low <= t_high")
 
 
-def _inside(t: Int64[Tensor, " b"], interval: tuple[float, float]) -> Tensor:
+def _inside(t: Int64[Tensor, " b"], interval: Interval) -> Tensor:
     assert t.ndim == 1, "guidance wraps what the sampler calls: clamp or couple the parts of a joint denoiser first"
     return (interval[0] <= t) & (t <= interval[1])
 

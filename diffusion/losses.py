@@ -90,7 +90,7 @@ def training_losses(
     error = output - target(config.prediction_type, x_0, eps, alpha, sigma)
     weights = loss_weights(schedule, config.prediction_type, config.loss_weighting, config.snr_gamma).to(error)
     if parts is not None and parts.label > 0:
-        return _joint_losses(parts.split(error), parts.split(x_0)[1], weights[t], config, label_frequencies)
+        return _joint_losses(*parts.split(error), parts.split(x_0)[1], weights[t], config, label_frequencies)
     mse = _mean(error, power=2)
     loss = weights[t] * mse
     if fraction is None:
@@ -104,18 +104,19 @@ def training_losses(
 
 
 def _joint_losses(
-    error: tuple[Images, Images],
-    label: Images,
+    image_error: Float[Tensor, "b c h w"],
+    label_error: Float[Tensor, "b l h w"],
+    label: Float[Tensor, "b l h w"],
     weights: Float[Tensor, "b 2"],
     config: DiffusionConfig,
     label_frequencies: Float64[Tensor, " l"] | None,
 ) -> Losses:
     """Loss = w(t_image) image error + label_weight w(t_label) label error, each a mean over its own channels."""
-    mse, label_mse = (_mean(part, power=2) for part in error)
+    mse, label_mse = _mean(image_error, power=2), _mean(label_error, power=2)
     balanced = label_mse
     if config.label_balance > 0:
         assert label_frequencies is not None, "diffusion.label_balance needs the frequencies of the labels"
-        balanced = _mean(balance_weights(label, label_frequencies, config.label_balance) * error[1] ** 2)
+        balanced = _mean(balance_weights(label, label_frequencies, config.label_balance) * label_error**2)
     loss = weights[:, 0] * mse + config.label_weight * weights[:, 1] * balanced
     return Losses(loss, mse, label_mse=label_mse)
 
