@@ -29,10 +29,10 @@ def drop_classes(
 def classifier_free_guidance(
     denoiser: Denoiser, scale: float, null_label: Sequence[int], interval: Interval = EVERY_T
 ) -> Denoiser:
-    """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)) (Ho & Salimans 2022, equation 6), in one call with 2b images.
+    """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)) in one call with 2b images (Ho & Salimans 2022: scale = 1 + w of equation 6).
 
     `scale` 1 is `denoiser` itself, 0 the unconditional one. Guidance acts at t_low <= t <= t_high; elsewhere `denoiser`
-    is called as it is (Kynkaanniemi et al. 2024). `null_label` has the null value of each attribute; all that cond
+    is called as it is (Kynkäänniemi et al. 2024). `null_label` has the null value of each attribute; all that cond
     holds besides the attributes is the same on both sides. The variance is the conditional one's.
     """
     _check(scale, interval)
@@ -60,7 +60,7 @@ def guide(strong: Denoiser, weak: Denoiser, scale: float, interval: Interval = E
     """x_0 = x_0(weak) + scale (x_0(strong) - x_0(weak)) for any two denoisers, in two calls; `scale` 1 is `strong`.
 
     With a weak denoiser that ignores the label map (`clamping.ignore_label`) it drives the image to the map (Bao et al.
-    2023, section 3.3); with a smaller or less trained model it is autoguidance (Karras et al. 2024).
+    2023); with a smaller or less trained model it is autoguidance (Karras et al. 2024).
     """
     _check(scale, interval)
     if scale == 1:

@@ -35,7 +35,7 @@ def replace_known(denoiser: Denoiser, known: Images, mask: Mask) -> Denoiser:
 def repaint(
     run: Callable[..., Images], known: Images, mask: Mask, *, jump_length: int = 10, resamplings: int = 10
 ) -> Callable[..., Images]:
-    """RePaint (Lugmayr et al. 2022, Algorithm 1 and appendix B): sampler in (ddpm or ddim), sampler out.
+    """RePaint (Lugmayr et al. 2022, Algorithm 1 and equation 8): sampler in (ddpm or ddim), sampler out.
 
     After every step the known part of x is drawn anew from q(x_s | x_0 = known). Every `jump_length` steps x is noised
     back by as many and denoised again, until each stretch was walked `resamplings` times: about as many times the calls.

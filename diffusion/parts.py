@@ -15,7 +15,7 @@ class Parts:
     """The channels of x_t: `image` channels, then `label` channels; a model of images alone has no label.
 
     With a label, times are (b, 2), of the image and of the label, for each part may be noisier than the other
-    (UniDiffuser: Bao et al. 2023, section 3.2; Diffusion Forcing: Chen et al. 2024).
+    (UniDiffuser: Bao et al. 2023; Diffusion Forcing: Chen et al. 2024).
     """
 
     image: int

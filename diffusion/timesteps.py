@@ -79,7 +79,7 @@ def stratified_timesteps(batch_size: int, num_train_timesteps: int, generator: t
 def joint_timesteps(batch_size: int, num_train_timesteps: int, generator: torch.Generator) -> Int64[Tensor, "b 2"]:
     """Training times of image and label, each as `stratified_timesteps` draws them, and independent of each other.
 
-    The label's times are shuffled over the batch (Bao et al. 2023, Algorithm 1, draws both uniformly).
+    The label's times are shuffled over the batch: in their order, both would rise together.
     """
     image, label = (stratified_timesteps(batch_size, num_train_timesteps, generator) for _ in range(2))
     return torch.stack([image, label[torch.randperm(batch_size, generator=generator)]], dim=1)
