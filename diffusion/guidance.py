@@ -29,11 +29,12 @@ def drop_classes(
 def classifier_free_guidance(
     denoiser: Denoiser, scale: float, null_label: Sequence[int], interval: Interval = EVERY_T
 ) -> Denoiser:
-    """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)) in one call with 2b images (Ho & Salimans 2022: scale = 1 + w of equation 6).
+    """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)), in one call with 2b images.
 
-    `scale` 1 is `denoiser` itself, 0 the unconditional one. Guidance acts at t_low <= t <= t_high; elsewhere `denoiser`
-    is called as it is (Kynkäänniemi et al. 2024). `null_label` has the null value of each attribute; all that cond
-    holds besides the attributes is the same on both sides. The variance is the conditional one's.
+    Ho & Salimans 2022, equation 6, with scale = 1 + w. `scale` 1 is `denoiser` itself, 0 the unconditional one. Guidance
+    acts at t_low <= t <= t_high; elsewhere `denoiser` is called as it is (Kynkäänniemi et al. 2024). `null_label` has
+    the null value of each attribute; all else that cond holds is the same on both sides. The variance is the
+    conditional one's.
     """
     _check(scale, interval)
     if scale == 1:
