@@ -162,7 +162,7 @@ def draw(
         config.sampler,
         (len(indices), spec.channels, spec.height, spec.width),
         generators=[generator(config.seed, "sample", i) for i in indices],
-        cond={"class_label": torch.from_numpy(labels).to(device)} if spec.classes else None,
+        cond={"class_label": torch.from_numpy(labels).to(device)[:, None]} if spec.classes else None,
         device=device,
         callback=callback,
     )

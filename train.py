@@ -105,8 +105,8 @@ def train_step(run: Run) -> dict[str, Any]:
     t = stratified_timesteps(loop.batch_size, run.schedule.num_train_timesteps, rng)
     eps = torch.randn(x_0.shape, generator=rng)
     if class_label is not None:
-        null_class = len(run.images.train.spec.classes)
-        class_label = drop_classes(class_label, config.diffusion.class_dropout, null_class=null_class, generator=rng)
+        dropout, null_label = config.diffusion.class_dropout, [len(run.images.train.spec.classes)]
+        class_label = drop_classes(class_label[:, None], dropout, null_label=null_label, generator=rng)
 
     lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
     terms = []
@@ -130,7 +130,7 @@ def compute_losses(
 ) -> Losses:
     """The losses of the items `part` of a batch, on the run's device; autocast surrounds the network alone."""
     x_0, t, eps = (value[part].to(run.device, non_blocking=True) for value in (x_0, t, eps))
-    cond = None if class_label is None else {"class_label": class_label[part].to(run.device)}
+    cond = None if class_label is None else {"class_label": class_label[part].reshape(len(part), -1).to(run.device)}
     predict = autocast_network(network, run.device, run.dtype)
     return training_losses(predict, x_0, t, eps, cond, schedule=run.schedule, config=run.config.diffusion)
 
@@ -157,7 +157,7 @@ def sample_grid(run: Run, tracker: Tracker) -> None:
     """Draw the same noise through the averaged weights as they are now: samples/step_000000.png; and the curves."""
     spec, count = run.images.train.spec, run.config.train.grid_images
     labels = torch.arange(count, device=run.device) % max(1, len(spec.classes))
-    cond = {"class_label": labels} if spec.classes else None
+    cond = {"class_label": labels[:, None]} if spec.classes else None
     predict = autocast_network(run.ema.averaged, run.device, run.dtype)
     denoiser = make_denoiser(predict, run.schedule, run.config.diffusion)
     shape = (count, spec.channels, spec.height, spec.width)

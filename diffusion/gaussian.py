@@ -11,10 +11,11 @@ from typing import Generic, NamedTuple, TypeVar
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from diffusion.parts import Parts, scales
 from diffusion.schedules import Schedule
 
 Cond = dict[str, Tensor] | None
-Network = Callable[[Tensor, Tensor, Cond], Tensor]  # (x_t, t, cond) -> (b, c or 2c, h, w)
+Network = Callable[[Tensor, Tensor, Cond], Tensor]  # (x_t, t (b,) or (b, 2), cond) -> (b, c or 2c, h, w)
 Images = Float[Tensor, "b c h w"]
 Scale = float | Tensor
 Number = TypeVar("Number", float, Tensor)
@@ -30,7 +31,8 @@ class Denoised(NamedTuple):
     variance_fraction: Images | None = None  # nominally in [0, 1]: 0 the posterior's variance, 1 the forward step's
 
 
-Denoiser = Callable[[Tensor, Tensor, Cond], Denoised]  # (x_t (b c h w), t (b,), cond) -> Denoised
+# (x_t (b c h w), t (b,), cond) -> Denoised; a joint one takes t (b, 2), see clamping.py. cond holds tensors (b, ...).
+Denoiser = Callable[[Tensor, Tensor, Cond], Denoised]
 
 
 class Posterior(NamedTuple):
@@ -60,7 +62,9 @@ class DiffusionConfig:
     snr_gamma: float = 5.0  # where min-SNR bends; simple does not use it
     learned_variance: bool = False  # the network has 2c outputs; the hybrid loss of iDDPM
     vlb_weight: float = 0.001  # lambda of the hybrid loss; used when learned_variance
-    class_dropout: float = 0.1  # share of labels replaced by the null class, for classifier-free guidance
+    class_dropout: float = 0.1  # share of images whose attributes are dropped, for classifier-free guidance
+    label_weight: float = 1.0  # of the label channels' error beside the image channels'
+    label_balance: float = 0.0  # 0: label pixels weigh the same, 0.5: by frequency^-1/2, 1: classes weigh the same
 
     def __post_init__(self) -> None:
         if self.prediction_type not in PREDICTION_TYPES:
@@ -77,6 +81,10 @@ class DiffusionConfig:
             raise ValueError(f"diffusion.vlb_weight: {self.vlb_weight} must be at least 0")
         if not 0 <= self.class_dropout < 1:
             raise ValueError(f"diffusion.class_dropout: {self.class_dropout} must be within [0, 1)")
+        if not 0 < self.label_weight < float("inf"):
+            raise ValueError(f"diffusion.label_weight: {self.label_weight} must be above 0 and finite")
+        if not 0 <= self.label_balance <= 1:
+            raise ValueError(f"diffusion.label_balance: {self.label_balance} must be within [0, 1]")
         if self.loss_weighting == "simple" and self.snr_gamma != 5.0:
             raise ValueError("diffusion.snr_gamma: has no effect on loss_weighting=simple")
         if not self.learned_variance and self.vlb_weight != 0.001:
@@ -156,6 +164,16 @@ def require_defined_x_0(schedule: Schedule, config: DiffusionConfig) -> None:
         )
 
 
+def require_parts(config: DiffusionConfig, parts: Parts | None) -> None:
+    """Refuse options of labels where there is no label, and a learned variance where there is one."""
+    if parts is not None and parts.label > 0:
+        if config.learned_variance:
+            raise ValueError("diffusion.learned_variance: is not there for image and label together; set it to false")
+    elif config.label_weight != 1.0 or config.label_balance != 0.0:
+        name = "label_weight" if config.label_weight != 1.0 else "label_balance"
+        raise ValueError(f"diffusion.{name}: has no effect on a model without label channels")
+
+
 def split_output(output: Float[Tensor, "b k h w"], config: DiffusionConfig) -> tuple[Images, Images | None]:
     """A network's output as (prediction, variance fraction); iDDPM reads [-1, 1] as the fraction [0, 1]."""
     if not config.learned_variance:
@@ -164,12 +182,18 @@ def split_output(output: Float[Tensor, "b k h w"], config: DiffusionConfig) -> t
     return prediction, (variance + 1) / 2
 
 
-def make_denoiser(network: Network, schedule: Schedule, config: DiffusionConfig) -> Denoiser:
-    """The one place where eps, x_0 or v becomes x_0. The state keeps the dtype of x_t, whatever autocast did inside."""
-    require_defined_x_0(schedule, config)
+def make_denoiser(
+    network: Network, schedule: Schedule, config: DiffusionConfig, parts: Parts | None = None
+) -> Denoiser:
+    """The one place where eps, x_0 or v becomes x_0. The state keeps the dtype of x_t, whatever autocast did inside.
 
-    def denoiser(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
-        alpha, sigma = schedule.at(t, x_t)
+    Where `parts` has a label, t is (b, 2); `clamping` makes of it what a sampler can call.
+    """
+    require_defined_x_0(schedule, config)
+    require_parts(config, parts)
+
+    def denoiser(x_t: Images, t: Int64[Tensor, "b *parts"], cond: Cond = None) -> Denoised:
+        alpha, sigma = scales(schedule, t, x_t, parts)
         output, fraction = split_output(network(x_t, t, cond).to(x_t.dtype), config)
         return Denoised(predict_x_0(config.prediction_type, output, x_t, alpha, sigma), fraction)
 

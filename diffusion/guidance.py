@@ -1,13 +1,92 @@
-"""Classifier-free guidance (Ho & Salimans 2022). Training drops some of the labels; the null class stands for "any"."""
+"""Guidance: denoiser in, denoiser out. Training drops some attributes; their null values then stand for "any"."""
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from diffusion.gaussian import Cond, Denoised, Denoiser, Images
+
+Interval = tuple[float | int, float | int]  # t_low, t_high in timesteps, both within
+EVERY_T: Interval = (0, float("inf"))
+
 
 def drop_classes(
-    class_label: Int64[Tensor, " b"], share: float, *, null_class: int, generator: torch.Generator
-) -> Int64[Tensor, " b"]:
-    """The labels, each replaced by `null_class` with probability `share`; drawn by the CPU `generator`."""
-    dropped = torch.rand(class_label.shape, generator=generator) < share
-    return torch.where(dropped, null_class, class_label)
+    class_label: Int64[Tensor, "b a"], share: float, *, null_label: Sequence[int], generator: torch.Generator
+) -> Int64[Tensor, "b a"]:
+    """The attributes of a batch, some replaced by their null values; drawn by the CPU `generator`.
+
+    With probability `share` an image loses all of them, for the unconditional half of guidance. Where there are several,
+    each is lost with probability `share` besides, on its own: so every subset is trained, and any can be asked for.
+    """
+    dropped = torch.rand(len(class_label), generator=generator)[:, None] < share  # (b, 1)
+    if class_label.shape[1] > 1:
+        dropped = dropped | (torch.rand(class_label.shape, generator=generator) < share)  # (b, a)
+    return torch.where(dropped, torch.tensor(null_label, dtype=torch.int64), class_label)
+
+
+def classifier_free_guidance(
+    denoiser: Denoiser, scale: float, null_label: Sequence[int], interval: Interval = EVERY_T
+) -> Denoiser:
+    """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)), in one call with 2b images.
+
+    Ho & Salimans 2022, equation 6, with scale = 1 + w. `scale` 1 is `denoiser` itself, 0 the unconditional one. Guidance
+    acts at t_low <= t <= t_high; elsewhere `denoiser` is called as it is (Kynkäänniemi et al. 2024). `null_label` has
+    the null value of each attribute; all else that cond holds is the same on both sides. The variance is the
+    conditional one's.
+    """
+    _check(scale, interval)
+    if scale == 1:
+        return denoiser
+
+    def guided(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
+        if cond is None or "class_label" not in cond:
+            raise ValueError(f"guidance_scale: {scale} has no effect without a class to guide to")
+        inside = _inside(t, interval)
+        if not inside.any():
+            return denoiser(x_t, t, cond)
+        label = cond["class_label"]  # (b, a)
+        null = cond | {"class_label": torch.tensor(null_label, device=label.device).expand_as(label)}
+        both = {key: torch.cat([value, null[key]]) for key, value in cond.items()}
+        denoised = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), both)
+        b = len(x_t)
+        fraction = None if denoised.variance_fraction is None else denoised.variance_fraction[:b]
+        return _extrapolate(Denoised(denoised.x_0[:b], fraction), denoised.x_0[b:], scale, inside)
+
+    return guided
+
+
+def guide(strong: Denoiser, weak: Denoiser, scale: float, interval: Interval = EVERY_T) -> Denoiser:
+    """x_0 = x_0(weak) + scale (x_0(strong) - x_0(weak)) for any two denoisers, in two calls; `scale` 1 is `strong`.
+
+    With a weak denoiser that ignores the label map (`clamping.ignore_label`) it drives the image to the map (Bao et al.
+    2023); with a smaller or less trained model it is autoguidance (Karras et al. 2024).
+    """
+    _check(scale, interval)
+    if scale == 1:
+        return strong
+
+    def guided(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
+        inside, denoised = _inside(t, interval), strong(x_t, t, cond)
+        return _extrapolate(denoised, weak(x_t, t, cond).x_0, scale, inside) if inside.any() else denoised
+
+    return guided
+
+
+def _check(scale: float, interval: Interval) -> None:
+    if not 0 <= scale < float("inf"):
+        raise ValueError(f"guidance_scale: {scale} must be at least 0 and finite")
+    if not interval[0] <= interval[1]:
+        raise ValueError(f"guidance_interval: {list(interval)} must be [t_low, t_high] with t_low <= t_high")
+
+
+def _inside(t: Int64[Tensor, " b"], interval: Interval) -> Tensor:
+    assert t.ndim == 1, "guidance wraps what the sampler calls: clamp or couple the parts of a joint denoiser first"
+    return (interval[0] <= t) & (t <= interval[1])
+
+
+def _extrapolate(strong: Denoised, weak: Images, scale: float, inside: Tensor) -> Denoised:
+    """Guidance where `inside` (b,), `strong` elsewhere."""
+    x_0 = weak + scale * (strong.x_0 - weak)
+    return strong._replace(x_0=torch.where(inside[:, None, None, None], x_0, strong.x_0))

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
+from diffusion.balance import balance_weights
 from diffusion.gaussian import (
     Cond,
     Denoised,
@@ -20,10 +21,12 @@ from diffusion.gaussian import (
     predict_x_0,
     q_sample,
     require_defined_x_0,
+    require_parts,
     split_output,
     target,
 )
 from diffusion.noise import randn
+from diffusion.parts import Parts, scales
 from diffusion.schedules import Schedule, lookup
 from diffusion.timesteps import NoiseLevels, noise_levels
 
@@ -31,11 +34,15 @@ PerImage = Float[Tensor, " b"]
 
 
 class Losses(NamedTuple):
-    """Losses of each image. `loss` is what to minimise, `mse` the unweighted error, `vlb` a term in bits/dim."""
+    """Losses of each image. `loss` is what to minimise, `vlb` a term in bits/dim.
+
+    `mse` and `label_mse` are the unweighted errors of the image's and of the label's channels.
+    """
 
     loss: PerImage
     mse: PerImage
     vlb: PerImage | None = None
+    label_mse: PerImage | None = None
 
 
 def loss_weights(schedule: Schedule, prediction_type: str, weighting: str, gamma: float) -> Float64[Tensor, " T"]:
@@ -59,24 +66,33 @@ def loss_weights(schedule: Schedule, prediction_type: str, weighting: str, gamma
 def training_losses(
     network: Network,
     x_0: Images,
-    t: Int64[Tensor, " b"],
+    t: Int64[Tensor, "b *parts"],
     eps: Images,
     cond: Cond = None,
     *,
     schedule: Schedule,
     config: DiffusionConfig,
+    parts: Parts | None = None,
+    label_frequencies: Float64[Tensor, " l"] | None = None,
 ) -> Losses:
     """The loss of each image at its timestep: weighted MSE, and with learned variance the hybrid of iDDPM.
 
     L_hybrid = L_simple + lambda L_vlb (Nichol & Dhariwal 2021, equation 16), L_vlb estimated by T times its term at t.
+
+    Where `parts` has a label, t is (b, 2) and each part has the weight of its own time; `label_frequencies` (see
+    `balance.py`) are needed where config.label_balance is not 0.
     """
     require_defined_x_0(schedule, config)
-    alpha, sigma = schedule.at(t, x_0)
+    require_parts(config, parts)
+    alpha, sigma = scales(schedule, t, x_0, parts)
     x_t = q_sample(x_0, eps, alpha, sigma)
     output, fraction = split_output(network(x_t, t, cond).to(x_0.dtype), config)
-    mse = _mean(output - target(config.prediction_type, x_0, eps, alpha, sigma), power=2)
-    weights = loss_weights(schedule, config.prediction_type, config.loss_weighting, config.snr_gamma)
-    loss = weights.to(mse)[t] * mse
+    error = output - target(config.prediction_type, x_0, eps, alpha, sigma)
+    weights = loss_weights(schedule, config.prediction_type, config.loss_weighting, config.snr_gamma).to(error)
+    if parts is not None and parts.label > 0:
+        return _joint_losses(*parts.split(error), parts.split(x_0)[1], weights[t], config, label_frequencies)
+    mse = _mean(error, power=2)
+    loss = weights[t] * mse
     if fraction is None:
         return Losses(loss, mse)
     # The mean is learned from the MSE alone: only the variance sees the bound.
@@ -85,6 +101,24 @@ def training_losses(
     levels = noise_levels(schedule, num_train_timesteps, "trailing")  # t stands at T - 1 - t
     vlb = vlb_term(x_0, Denoised(mean, fraction), levels, num_train_timesteps - 1 - t)
     return Losses(loss + config.vlb_weight * num_train_timesteps * vlb, mse, vlb)
+
+
+def _joint_losses(
+    image_error: Float[Tensor, "b c h w"],
+    label_error: Float[Tensor, "b l h w"],
+    label: Float[Tensor, "b l h w"],
+    weights: Float[Tensor, "b 2"],
+    config: DiffusionConfig,
+    label_frequencies: Float64[Tensor, " l"] | None,
+) -> Losses:
+    """Loss = w(t_image) image error + label_weight w(t_label) label error, each a mean over its own channels."""
+    mse, label_mse = _mean(image_error, power=2), _mean(label_error, power=2)
+    balanced = label_mse
+    if config.label_balance > 0:
+        assert label_frequencies is not None, "diffusion.label_balance needs the frequencies of the labels"
+        balanced = _mean(balance_weights(label, label_frequencies, config.label_balance) * label_error**2)
+    loss = weights[:, 0] * mse + config.label_weight * weights[:, 1] * balanced
+    return Losses(loss, mse, label_mse=label_mse)
 
 
 @torch.no_grad()

@@ -1,16 +1,16 @@
 """From noise to images: builds the noise levels, wraps the denoiser, draws x_T and runs a sampler."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
-from diffusion.gaussian import Cond, Denoiser, Images
+from diffusion.gaussian import Cond, Denoiser, Images, q_sample
 from diffusion.noise import randn
 from diffusion.samplers import SAMPLERS
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.schedules import Schedule
 from diffusion.thresholding import dynamic_threshold, static_threshold
-from diffusion.timesteps import noise_levels
+from diffusion.timesteps import noise_levels, start_levels
 
 
 @torch.no_grad()
@@ -24,14 +24,26 @@ def sample(
     cond: Cond = None,
     device: torch.device | str,
     callback: Callback | None = None,
+    start: Images | None = None,
+    strength: float = 1.0,
+    wrap_sampler: Callable[[Callable[..., Images]], Callable[..., Images]] | None = None,
 ) -> Images:
-    """Draw x_0 of `shape` (b, c, h, w), nominally in [-1, 1]; image i depends on generators[i] and cond[i] alone."""
-    levels = noise_levels(schedule, config.num_inference_steps, config.spacing)
+    """Draw x_0 of `shape` (b, c, h, w), nominally in [-1, 1]; image i depends on generators[i] and cond[i] alone.
+
+    With `start` (of `shape`, in [-1, 1]) the samples are variations of it: noised to `strength` in (0, 1] and denoised
+    (Meng et al. 2022). `wrap_sampler` takes the sampler and returns another one: see `inpainting.repaint`.
+    """
+    if start is None and strength != 1.0:
+        raise ValueError(f"strength: {strength} has no effect without an image to start from")
+    levels = start_levels(noise_levels(schedule, config.num_inference_steps, config.spacing), strength)
     if config.threshold == "static":
         denoiser = static_threshold(denoiser)
     elif config.threshold == "dynamic":
         denoiser = dynamic_threshold(denoiser, config.threshold_quantile)
     std = (levels.alpha[0] ** 2 + levels.sigma[0] ** 2).sqrt().item()  # of x_t for data of unit variance
-    x = std * randn(shape, generators, device)
+    eps = randn(shape, generators, device)
+    x = std * eps if start is None else q_sample(start.to(eps), eps, levels.alpha[0].item(), levels.sigma[0].item())
     _, run = SAMPLERS[config.name]
+    if wrap_sampler is not None:
+        run = wrap_sampler(run)
     return run(denoiser, x, levels, cond, config=config, generators=generators, callback=callback)

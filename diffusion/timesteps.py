@@ -53,6 +53,19 @@ def noise_levels(schedule: Schedule, num_inference_steps: int, spacing: str) -> 
     return NoiseLevels(t, alpha, sigma)
 
 
+def start_levels(levels: NoiseLevels, strength: float) -> NoiseLevels:
+    """The end of a path that begins at the level nearest to `strength` (SDEdit: Meng et al. 2022, section 3).
+
+    Level i has the strength (t_i + 1) / (t_0 + 1): 1 is the whole path. Clean data has 0, and where that is nearest no
+    step is left.
+    """
+    if not 0 < strength <= 1:
+        raise ValueError(f"strength: {strength} must be above 0 and at most 1")
+    strengths = torch.cat([levels.t + 1, torch.zeros(1)]) / (levels.t[0] + 1)  # (n + 1,)
+    i = int((strengths - strength).abs().argmin())
+    return NoiseLevels(levels.t[i:], levels.alpha[i:], levels.sigma[i:])
+
+
 def stratified_timesteps(batch_size: int, num_train_timesteps: int, generator: torch.Generator) -> Int64[Tensor, " b"]:
     """Training times, each uniform over {0 .. T-1}, but spread evenly over the batch (Kingma et al. 2021, App. I.1).
 
@@ -61,3 +74,12 @@ def stratified_timesteps(batch_size: int, num_train_timesteps: int, generator: t
     u = torch.rand((), dtype=torch.float64, generator=generator)
     evenly = (u + torch.arange(batch_size, dtype=torch.float64) / batch_size) % 1  # (b,)
     return (evenly * num_train_timesteps).long()
+
+
+def joint_timesteps(batch_size: int, num_train_timesteps: int, generator: torch.Generator) -> Int64[Tensor, "b 2"]:
+    """Training times of image and label, each as `stratified_timesteps` draws them, and independent of each other.
+
+    The label's times are shuffled over the batch: in their order, both would rise together.
+    """
+    image, label = (stratified_timesteps(batch_size, num_train_timesteps, generator) for _ in range(2))
+    return torch.stack([image, label[torch.randperm(batch_size, generator=generator)]], dim=1)

@@ -1,5 +1,6 @@
 """Networks, and the registry that rebuilds one from its name: no class path from a file is ever executed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -25,7 +26,20 @@ def model_config_from_dict(config: dict[str, Any]) -> UNetConfig:
     return config_class(**config)
 
 
-def build_model(config: UNetConfig, *, in_channels: int, out_channels: int, num_classes: int = 0) -> nn.Module:
-    """The network that `config` describes: `network(x_t, t, cond) -> (b, out_channels, h, w)`."""
+def build_model(
+    config: UNetConfig,
+    *,
+    in_channels: int,
+    out_channels: int,
+    num_classes: Sequence[int] = (),
+    label_time: bool = False,
+) -> nn.Module:
+    """The network that `config` describes: `network(x_t, t, cond) -> (b, out_channels, h, w)`.
+
+    `num_classes` holds the number of values of each attribute. With `label_time` the last channels of x_t are those of
+    a label, which has a time of its own, and t is (b, 2).
+    """
     network_class = MODELS[config.name][1]
-    return network_class(config, in_channels=in_channels, out_channels=out_channels, num_classes=num_classes)
+    return network_class(
+        config, in_channels=in_channels, out_channels=out_channels, num_classes=num_classes, label_time=label_time
+    )

@@ -1,5 +1,6 @@
 """The UNet of DDPM and its successors (Ho et al. 2020; Nichol & Dhariwal 2021; Dhariwal & Nichol 2021)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -142,7 +143,15 @@ class UNet(nn.Module):
     zero-initialised: an untrained network predicts exactly 0.
     """
 
-    def __init__(self, config: UNetConfig, *, in_channels: int, out_channels: int, num_classes: int = 0):
+    def __init__(
+        self,
+        config: UNetConfig,
+        *,
+        in_channels: int,
+        out_channels: int,
+        num_classes: Sequence[int] = (),
+        label_time: bool = False,
+    ):
         super().__init__()
         self.config = config
         base, emb_channels = config.base_channels, 4 * config.base_channels
@@ -165,6 +174,7 @@ class UNet(nn.Module):
             base,
             emb_channels,
             num_classes=num_classes,
+            label_time=label_time,
             flip_sin_to_cos=config.flip_sin_to_cos,
             freq_shift=config.freq_shift,
         )
@@ -197,11 +207,11 @@ class UNet(nn.Module):
         self.to(memory_format=torch.channels_last)  # the layout in which convolutions are fastest; activations follow
 
     def forward(
-        self, x_t: Float[Tensor, "b c h w"], t: Int[Tensor, " b"], cond: dict[str, Tensor] | None = None
+        self, x_t: Float[Tensor, "b c h w"], t: Int[Tensor, "b *parts"], cond: dict[str, Tensor] | None = None
     ) -> Float[Tensor, "b out h w"]:
-        """Predict from `x_t` at the integer timesteps `t`.
+        """Predict from `x_t` at the integer timesteps `t`: (b,), or with `label_time` (b, 2), of image and label.
 
-        `cond` may hold "class_label" (b,), where `num_classes` is the null class; None is the null class for all.
+        `cond` may hold "class_label" (b, a), a column an attribute (see `ConditionEmbedding`); without it all are null.
         Any height and width: padded with zeros to a multiple of 2^(levels - 1), as convolutions see the other borders,
         and cropped back.
         """

@@ -16,6 +16,7 @@ from training.checkpoint import (
     find_checkpoint,
     keep_numbered,
     load_checkpoint,
+    network_shape,
     save_checkpoint,
     start_from,
 )
@@ -52,6 +53,22 @@ def test_kill_in_the_middle_of_a_save_leaves_a_whole_checkpoint(tmp_path: Path) 
         assert (state["model"]["weights"] == state["step"]).all()
         torn += len(list(path.parent.glob(".*.tmp")))
     assert torn > 0, "no kill hit the middle of a save: the test would not notice a save that is not atomic"
+
+
+@pytest.mark.parametrize(
+    ("images", "num_classes", "channels", "label_time"),
+    [
+        ({"channels": 1, "classes": []}, [], 1, False),  # of the first release
+        ({"channels": 3, "classes": ["cat", "dog"]}, [2], 3, False),
+        ({"channels": 1, "attributes": {}}, [], 1, False),
+        ({"channels": 1, "attributes": {"class": ["a", "b"], "plane": ["x", "y", "z"]}}, [2, 3], 1, False),
+        ({"channels": 1, "attributes": {}, "label_channels": 2}, [], 3, True),
+    ],
+)
+def test_network_shape_of_old_and_new_checkpoints(images, num_classes, channels, label_time) -> None:
+    shape = {"in_channels": channels, "num_classes": num_classes, "label_time": label_time}
+    assert network_shape(images, learned_variance=False) == shape | {"out_channels": channels}
+    assert network_shape(images, learned_variance=True) == shape | {"out_channels": 2 * channels}
 
 
 class Evil:

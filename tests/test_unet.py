@@ -1,6 +1,8 @@
 """The UNet against closed forms, plain PyTorch and diffusers (golden/unet.json)."""
 
+import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 from models import build_model, model_config_from_dict
 from models.blocks import Attention, Downsample, ResidualBlock, Upsample
-from models.embeddings import timestep_embedding
+from models.embeddings import ConditionEmbedding, timestep_embedding
 from models.norm import GroupNorm
 from models.unet import UNet, UNetConfig
 
@@ -21,11 +23,13 @@ TINY = {"base_channels": 16, "channel_multipliers": [1, 2, 2], "blocks_per_level
         "head_channels": 8, "norm_groups": 8}  # fmt: skip
 
 
-def tiny_unet(*, num_classes: int = 0, channels: int = 1, untrained: bool = False, **changes) -> UNet:
+def tiny_unet(
+    *, num_classes: Sequence[int] = (), label_time: bool = False, channels: int = 1, untrained: bool = False, **changes
+) -> UNet:
     """A tiny network; unless `untrained`, its zero-initialised layers are filled so that every part has an effect."""
     torch.manual_seed(0)
     config = UNetConfig(**(TINY | changes))
-    network = UNet(config, in_channels=channels, out_channels=channels, num_classes=num_classes)
+    network = UNet(config, in_channels=channels, out_channels=channels, num_classes=num_classes, label_time=label_time)
     if not untrained:
         for parameter in network.parameters():
             if parameter.ndim > 1:
@@ -75,15 +79,17 @@ def test_number_of_parameters():
 
     added = UNet(UNetConfig(time_scale_shift="default"), in_channels=1, out_channels=1)
     scaled = UNet(UNetConfig(), in_channels=1, out_channels=1)
-    classes = UNet(UNetConfig(), in_channels=1, out_channels=1, num_classes=3)
+    classes = UNet(UNetConfig(), in_channels=1, out_channels=1, num_classes=[3])
     assert count(added) == 17_215_617  # diffusers' UNet2DModel of this shape
     assert count(scaled) == 18_087_361
     assert count(classes) == count(scaled) + (3 + 1) * 256
 
 
 def test_every_parameter_gets_a_gradient():
-    network = tiny_unet(num_classes=2)
-    network(noise(2, 1, 8, 8), torch.tensor([1, 2]), {"class_label": torch.tensor([0, 1])}).square().sum().backward()
+    network = tiny_unet(num_classes=[2])
+    network(
+        noise(2, 1, 8, 8), torch.tensor([1, 2]), {"class_label": torch.tensor([[0], [1]])}
+    ).square().sum().backward()
     without = [name for name, parameter in network.named_parameters() if not parameter.grad.any()]
     assert without == []
 
@@ -122,11 +128,11 @@ def test_dropout_acts_in_training_only():
 
 
 def test_no_condition_is_the_null_class():
-    network, x_t, t = tiny_unet(num_classes=3), noise(2, 1, 8, 8), torch.tensor([3, 900])
-    null = network(x_t, t, {"class_label": torch.tensor([3, 3])})
+    network, x_t, t = tiny_unet(num_classes=[3]), noise(2, 1, 8, 8), torch.tensor([3, 900])
+    null = network(x_t, t, {"class_label": torch.tensor([[3], [3]])})
     assert torch.equal(network(x_t, t), null)
     assert torch.equal(network(x_t, t, {}), null)
-    assert (network(x_t, t, {"class_label": torch.tensor([0, 3])}) - null).abs().amax(dim=(1, 2, 3)).gt(
+    assert (network(x_t, t, {"class_label": torch.tensor([[0], [3]])}) - null).abs().amax(dim=(1, 2, 3)).gt(
         1e-4
     ).tolist() == [
         True,
@@ -135,8 +141,68 @@ def test_no_condition_is_the_null_class():
 
 
 def test_class_label_without_classes_is_refused():
-    with pytest.raises(ValueError, match="class_label.*num_classes=0"):
-        tiny_unet()(noise(1, 1, 8, 8), torch.tensor([0]), {"class_label": torch.tensor([0])})
+    with pytest.raises(ValueError, match=r"class_label.* has 1 attributes, .*num_classes=\[\]"):
+        tiny_unet()(noise(1, 1, 8, 8), torch.tensor([0]), {"class_label": torch.tensor([[0]])})
+
+
+def embedding_of(num_classes: Sequence[int], **options) -> ConditionEmbedding:
+    torch.manual_seed(0)
+    return ConditionEmbedding(8, 16, num_classes=num_classes, flip_sin_to_cos=True, freq_shift=0, **options)
+
+
+def test_attributes_are_added():
+    """So that a combination which was never trained has an embedding: e(1, 2) = e(1, -) + e(-, 2) - e(-, -)."""
+    embedding, t = embedding_of([2, 3], label_time=False).double(), torch.tensor([3])
+    table = embedding.class_table.weight  # rows 0, 1 and null, then 0, 1, 2 and null
+    assert table.shape == (2 + 1 + 3 + 1, 16)
+    time = embedding(t, torch.tensor([[2, 3]])) - table[2] - table[6]
+    for first, second in itertools.product(range(3), range(4)):
+        emb = embedding(t, torch.tensor([[first, second]]))
+        torch.testing.assert_close(emb, time + table[first] + table[3 + second])
+    assert torch.equal(embedding(t, None), embedding(t, torch.tensor([[2, 3]])))
+
+
+def test_a_value_beyond_its_attribute_is_refused():
+    """It must not read the rows of the next attribute."""
+    with pytest.raises(IndexError):
+        embedding_of([2, 3], label_time=False)(torch.tensor([3]), torch.tensor([[3, 0]]))
+    with pytest.raises(ValueError, match=r"has 1 attributes, but this network was built with num_classes=\[2, 3\]"):
+        embedding_of([2, 3], label_time=False)(torch.tensor([3]), torch.tensor([[0]]))
+
+
+def test_one_attribute_has_the_weights_and_the_start_of_the_first_release():
+    embedding = embedding_of([3], label_time=False)
+    torch.manual_seed(0)
+    time_mlp = nn.Sequential(nn.Linear(8, 16), nn.SiLU(), nn.Linear(16, 16))
+    table = nn.Embedding(3 + 1, 16)
+    old = {f"time_mlp.{name}": value for name, value in time_mlp.state_dict().items()}
+    old["class_table.weight"] = table.weight
+    assert list(embedding.state_dict()) == list(old)
+    assert all(torch.equal(value, old[name]) for name, value in embedding.state_dict().items())
+    embedding.load_state_dict(old)
+    t, label = torch.tensor([3, 900]), torch.tensor([1, 3])
+    waves = timestep_embedding(t, 8)
+    assert torch.equal(embedding(t, label[:, None]), time_mlp(waves) + table(label))
+
+
+def test_image_and_label_have_times_of_their_own():
+    embedding, t = embedding_of([], label_time=True), torch.tensor([[3, 900], [900, 3]])
+    expected = embedding.time_mlp(timestep_embedding(t[:, 0], 8))
+    expected = expected + embedding.label_time_mlp(timestep_embedding(t[:, 1], 8))
+    emb = embedding(t, None)
+    assert torch.equal(emb, expected)
+    assert not torch.allclose(emb[0], emb[1])
+    image_only = embedding_of([], label_time=False).state_dict()  # the second time is created last
+    assert all(torch.equal(value, embedding.state_dict()[name]) for name, value in image_only.items())
+    network, x_t = tiny_unet(label_time=True, channels=2), noise(2, 2, 8, 8)
+    out = network(x_t, t)
+    assert out.shape == x_t.shape
+    assert (network(x_t, t.flip(1)) - out).abs().amax(dim=(1, 2, 3)).min() > 1e-4
+    out.square().sum().backward()
+    assert all(parameter.grad.any() for parameter in network.parameters())
+    for wrong, module in ((t, tiny_unet()), (t[:, 0], network)):
+        with pytest.raises(AssertionError):
+            module(x_t[:, : 1 if module is not network else 2], wrong)
 
 
 @pytest.mark.parametrize("freq_shift", [0, 1])
@@ -299,8 +365,8 @@ def test_registry_rebuilds_the_network_from_a_plain_dict():
     config = UNetConfig(**TINY)
     rebuilt = model_config_from_dict(json.loads(json.dumps(asdict(config))))
     assert rebuilt == config
-    network = tiny_unet(num_classes=2)
-    copy = build_model(rebuilt, in_channels=1, out_channels=1, num_classes=2)
+    network = tiny_unet(num_classes=[2])
+    copy = build_model(rebuilt, in_channels=1, out_channels=1, num_classes=[2])
     copy.load_state_dict(network.state_dict())
     x_t, t = noise(2, 1, 8, 8), torch.tensor([3, 4])
     assert torch.equal(copy(x_t, t), network(x_t, t))
@@ -317,7 +383,7 @@ def test_registry_refuses(changes, message):
 
 def test_names_in_the_state_dict_are_stable():
     """Renaming a module would orphan every checkpoint there is."""
-    network = tiny_unet(channel_multipliers=[1, 2], attention_levels=[1], num_classes=2, untrained=True)
+    network = tiny_unet(channel_multipliers=[1, 2], attention_levels=[1], num_classes=[2], untrained=True)
     residual = ["conv1", "conv2", "emb_proj", "norm1", "norm2"]
     attention = ["norm", "out", "qkv"]
     expected = {
@@ -386,7 +452,7 @@ def our_weights(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
 )  # fmt: skip
 def test_holds_the_weights_of_a_diffusers_unet(case, changes):
     weights = {name: fill(name, torch.Size(shape)) for name, shape in GOLDEN[case]["shapes"].items()}
-    classes = len(weights["class_embedding.weight"]) if "class_embedding.weight" in weights else 0
+    classes = [len(weights["class_embedding.weight"])] if "class_embedding.weight" in weights else []
     network = UNet(
         UNetConfig(**(TINY | changes)),
         in_channels=SHAPE["in_channels"],
@@ -397,6 +463,6 @@ def test_holds_the_weights_of_a_diffusers_unet(case, changes):
     network.load_state_dict(our_weights(weights))
     x_t, t, class_label = inputs()
     with torch.no_grad():
-        output = network(x_t, t, {"class_label": class_label} if classes else None)
+        output = network(x_t, t, {"class_label": class_label[:, None]} if classes else None)
     expected = torch.tensor(GOLDEN[case]["output"], dtype=torch.float64).reshape(output.shape)
     torch.testing.assert_close(output, expected, rtol=0, atol=1e-5)

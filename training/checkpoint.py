@@ -74,13 +74,20 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def network_shape(images: dict[str, Any], *, learned_variance: bool) -> dict[str, int]:
-    """What `build_model` needs to know beside its config; `images` is an ImageSpec as a plain dict."""
-    channels = images["channels"]
+def network_shape(images: dict[str, Any], *, learned_variance: bool) -> dict[str, Any]:
+    """What `build_model` needs to know beside its config; `images` is an ImageSpec as a plain dict.
+
+    Checkpoints of speckle 0.1 hold `classes`, a list, where later ones hold `attributes`, {name: values}; they have no
+    `label_channels`.
+    """
+    attributes = images["attributes"].values() if "attributes" in images else filter(None, [images["classes"]])
+    label_channels = images.get("label_channels", 0)
+    channels = images["channels"] + label_channels
     return {
         "in_channels": channels,
         "out_channels": channels * (2 if learned_variance else 1),
-        "num_classes": len(images["classes"]),
+        "num_classes": [len(values) for values in attributes],
+        "label_time": label_channels > 0,
     }
 
 
