@@ -74,12 +74,16 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def network_shape(images: dict[str, Any], *, learned_variance: bool) -> dict[str, int]:
-    """What `build_model` needs to know beside its config; `images` is an ImageSpec as a plain dict."""
+    """What `build_model` needs to know beside its config; `images` is an ImageSpec as a plain dict.
+
+    Checkpoints of speckle 0.1 hold `classes`, a list, where later ones hold `attributes`, {name: values}.
+    """
     channels = images["channels"]
+    values = [*images.get("attributes", {}).values(), images.get("classes", [])]
     return {
         "in_channels": channels,
         "out_channels": channels * (2 if learned_variance else 1),
-        "num_classes": len(images["classes"]),
+        "num_classes": len(values[0]),
     }
 
 
