@@ -14,7 +14,7 @@ from tqdm import tqdm
 from conf.command_line import run_command
 from conf.schema import RESUMABLE, TrainConfig, check_same_run, register_configs, resumed_config, to_plain
 from data import LoadedImages, load_images
-from data.augment import augment
+from data.augment import augment_batch
 from data.image_set import to_integers
 from data.writers import image_grid, write_png
 from diffusion.gaussian import make_denoiser
@@ -100,13 +100,13 @@ def train_step(run: Run) -> dict[str, Any]:
     rng = generator(config.seed, "step", run.step)
     torch.manual_seed(derived_seed(config.seed, "dropout", run.step))
     indices = batch_indices(config.seed, run.step, batch_size=loop.batch_size, num_images=len(run.images.train))
-    x_0, class_label = run.images.train.batch(indices)
-    x_0 = augment(x_0, rng, hflip=config.data.hflip, vflip=config.data.vflip, rot90=config.data.rot90)
+    batch, flips = run.images.train.batch(indices), config.data
+    x_0, _, class_label = augment_batch(batch, rng, hflip=flips.hflip, vflip=flips.vflip, rot90=flips.rot90)
     t = stratified_timesteps(loop.batch_size, run.schedule.num_train_timesteps, rng)
     eps = torch.randn(x_0.shape, generator=rng)
     if class_label is not None:
-        dropout, null_label = config.diffusion.class_dropout, [len(run.images.train.spec.classes)]
-        class_label = drop_classes(class_label[:, None], dropout, null_label=null_label, generator=rng)
+        dropout, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
+        class_label = drop_classes(class_label, dropout, null_label=null_label, generator=rng)
 
     lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
     terms = []
@@ -130,7 +130,7 @@ def compute_losses(
 ) -> Losses:
     """The losses of the items `part` of a batch, on the run's device; autocast surrounds the network alone."""
     x_0, t, eps = (value[part].to(run.device, non_blocking=True) for value in (x_0, t, eps))
-    cond = None if class_label is None else {"class_label": class_label[part].reshape(len(part), -1).to(run.device)}
+    cond = None if class_label is None else {"class_label": class_label[part].to(run.device)}
     predict = autocast_network(network, run.device, run.dtype)
     return training_losses(predict, x_0, t, eps, cond, schedule=run.schedule, config=run.config.diffusion)
 
@@ -141,7 +141,7 @@ def validate(run: Run, tracker: Tracker) -> None:
     rng = generator(run.config.seed, "validation")
     count = min(len(run.images.val), run.config.train.validation_images)
     # The names are sorted by class: take evenly from all of them.
-    x_0, class_label = run.images.val.batch(np.arange(count) * len(run.images.val) // count)
+    x_0, _, class_label = run.images.val.batch(np.arange(count) * len(run.images.val) // count)
     t = stratified_timesteps(count, run.schedule.num_train_timesteps, rng)[torch.randperm(count, generator=rng)]
     eps = torch.randn(x_0.shape, generator=rng)
     parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))

@@ -16,13 +16,15 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from data.images import FolderConfig
+from data import DATASETS
 from training.endings import EarlyEnd
 
 CONFIG_DIR = str(Path(__file__).parent.resolve())
 MULTIRUN = ("-m", "--multirun")
 HYDRA_FLAGS = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info")
-FOLDER_KEYS = tuple(f"data.{entry.name}" for entry in fields(FolderConfig))
+DATA_KEYS = {  # which data config knows a key; of several the first
+    f"data.{entry.name}": name for name, (config, _) in reversed(DATASETS.items()) for entry in fields(config)
+}
 ALIASES = {  # what other tools call it
     "learning_rate": "optim.lr",
     "train.lr": "optim.lr",
@@ -152,8 +154,8 @@ def check_keys(overrides: list[str], known: DictConfig) -> None:
         key = key_of(text)
         if key.split(".")[0] == "hydra" or key in keys:
             continue
-        if key in FOLDER_KEYS:
-            raise ValueError(f"{key} belongs to data=folder: say data=folder {text}")
+        if key in DATA_KEYS:
+            raise ValueError(f"{key} belongs to data={DATA_KEYS[key]}: say data={DATA_KEYS[key]} {text}")
         leaves = [name for name in keys if not any(other.startswith(f"{name}.") for other in keys)]
         raise ValueError(f"there is no option {key}{suggestion(ALIASES.get(key, key), [*leaves, *GROUPS])}")
 

@@ -1,4 +1,4 @@
-"""Image sets: readers of folders, simulators, the cache that both fill, and writers."""
+"""Image sets: readers of formats, simulators, the cache that both fill, and writers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from data import mri, sar
+from data.folder import FolderConfig, list_folder
 from data.image_set import LoadedImages, Progress
-from data.images import FolderConfig, load_folder
+from data.images import load_listed
 from data.simulated import load_simulated
 
 DATASETS: dict[str, tuple[type, Callable[..., LoadedImages]]] = {
-    "folder": (FolderConfig, load_folder),
+    "folder": (FolderConfig, partial(load_listed, reader=list_folder)),
     "sar_sim": (sar.SarSimConfig, partial(load_simulated, simulator=sar)),
     "mri_sim": (mri.MriSimConfig, partial(load_simulated, simulator=mri)),
 }

@@ -37,7 +37,7 @@ def export(config: object, out: Path) -> None:
         raise ValueError(f"out={out} is not empty: name a new folder")
     images = load_images(config, cache_dir=Path("~/.cache/speckle").expanduser()).train
     for i, name in enumerate(tqdm(images.names, unit="image")):
-        label = "" if images.class_labels is None else images.spec.classes[images.class_labels[i]]
+        label = "" if images.class_labels is None else images.spec.classes[images.class_labels[i, 0]]
         (out / label).mkdir(parents=True, exist_ok=True)
         write_image(out / label / f"{name}.png", images.integers([i])[0], images.spec)
     print(f"{len(images)} images in {out}")

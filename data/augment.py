@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from data.image_set import Batch
+
 
 def augment(
     x_0: Float[Tensor, "b c h w"],
@@ -28,6 +30,17 @@ def augment(
         turns = torch.randint(4, (b,), generator=generator).tolist()
         x_0 = torch.stack([torch.rot90(image, k, (-2, -1)) for image, k in zip(x_0, turns, strict=True)])
     return x_0
+
+
+def augment_batch(
+    batch: Batch, generator: Generator, *, hflip: bool = False, vflip: bool = False, rot90: bool = False
+) -> Batch:
+    """`augment` an image and its label map alike; the same draws as for the image alone."""
+    if batch.label_map is None:
+        return batch._replace(image=augment(batch.image, generator, hflip=hflip, vflip=vflip, rot90=rot90))
+    planes = torch.cat([batch.image, batch.label_map[:, None].float()], dim=1)  # (b, c + 1, h, w); 0..255 stay exact
+    planes = augment(planes, generator, hflip=hflip, vflip=vflip, rot90=rot90)
+    return batch._replace(image=planes[:, :-1].contiguous(), label_map=planes[:, -1].to(torch.uint8))
 
 
 def _coin(b: int, generator: Generator, like: Tensor) -> Tensor:

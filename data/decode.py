@@ -23,12 +23,14 @@ class UnusableImageError(ValueError):
     """An image that can be read but not used as it is; the message says why and what mends it."""
 
 
-def decode(path: Path) -> Num[np.ndarray, "c h w"]:
+def decode(path: Path, *, nodata: float | None = None, amplitude: bool = False) -> Num[np.ndarray, "c h w"]:
     """The values of an image file as (c, h, w): uint8, uint16, int32, float32 or float64, all finite.
 
     A palette is looked up, an opaque alpha channel dropped, an orientation tag applied. A 12-bit PGM comes as PIL
-    gives it, scaled to 16 bits. What cannot be read exactly is a ValueError with the reason, in one line and without
-    the file's name, which the caller knows; a file that cannot be opened is an OSError.
+    gives it, scaled to 16 bits. `nodata` takes the place of NaN and of the value that a GeoTIFF declares to be no data;
+    None makes either an error. `amplitude` takes the absolute value of complex values. What cannot be read exactly is a
+    ValueError with the reason, in one line and without the file's name, which the caller knows; a file that cannot be
+    opened is an OSError.
     """
     data = path.read_bytes()
     if not data:
@@ -37,7 +39,7 @@ def decode(path: Path) -> Num[np.ndarray, "c h w"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _as_planes(_read(data, path.suffix.lower()))
+            return _as_planes(_read(data, path.suffix.lower(), nodata), nodata, amplitude)
     except UnusableImageError:
         raise
     except UnidentifiedImageError:
@@ -49,12 +51,12 @@ def decode(path: Path) -> Num[np.ndarray, "c h w"]:
         raise ValueError(f"truncated or damaged ({reason})") from None
 
 
-def _read(data: bytes, suffix: str) -> np.ndarray:
+def _read(data: bytes, suffix: str, nodata: float | None) -> np.ndarray:
     if suffix == ".npy":
         return np.load(io.BytesIO(data), allow_pickle=False)
     if data[:4] in TIFF_MAGIC:  # by content, for PIL would read a misnamed 16-bit colour TIFF as 8-bit
         with tifffile.TiffFile(io.BytesIO(data)) as tif:
-            return _from_tiff(tif, data)
+            return _without_nodata(_from_tiff(tif, data), tif.series[0].keyframe, nodata)
     with Image.open(io.BytesIO(data), formats=PIL_FORMATS) as image:
         if getattr(image, "is_animated", False) and image.format in ("PNG", "WEBP"):
             raise UnusableImageError("animated: save one image per file")
@@ -63,12 +65,14 @@ def _read(data: bytes, suffix: str) -> np.ndarray:
         return _from_pil(image)
 
 
-def _as_planes(image: np.ndarray) -> np.ndarray:
+def _as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.ndarray:
     """(h, w) or (h, w, c) of any type to (c, h, w) of one that the rest of the package knows."""
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or 0 in image.shape:
         raise UnusableImageError(f"shape {image.shape}: an image is (height, width) or (height, width, channels)")
+    if image.dtype.kind == "c" and amplitude:
+        image = np.abs(image)
     kind, size = image.dtype.kind, image.dtype.itemsize
     if kind == "b":
         image = image.astype(np.uint8) * np.uint8(255)
@@ -80,9 +84,15 @@ def _as_planes(image: np.ndarray) -> np.ndarray:
     elif kind == "f":
         image = image.astype(np.float64 if size > 4 else np.float32)
     else:
-        raise UnusableImageError(f"values of type {image.dtype}: save real numbers, such as the amplitude")
+        amplitude_of = " (data.complex=amplitude takes it)" if kind == "c" else ""
+        raise UnusableImageError(
+            f"values of type {image.dtype}: save real numbers, such as the amplitude{amplitude_of}"
+        )
+    if kind == "f" and nodata is not None:
+        image = np.where(np.isnan(image), image.dtype.type(nodata), image)
     if not np.isfinite(image).all():
-        raise UnusableImageError("holds NaN or infinite values: replace them by numbers")
+        mend = " (data.nodata=VALUE does so with NaN)" if nodata is None and np.isnan(image).any() else ""
+        raise UnusableImageError(f"holds NaN or infinite values: replace them by numbers{mend}")
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
@@ -125,6 +135,27 @@ def _from_tiff(tif: tifffile.TiffFile, data: bytes) -> np.ndarray:
             raise UnusableImageError("white is zero, in signed or real values: save it with black as zero")
         image = ~image
     return _upright(_without_alpha(image, page), page)
+
+
+def _without_nodata(image: np.ndarray, page: tifffile.TiffPage, nodata: float | None) -> np.ndarray:
+    """Put `nodata` where the image has the value of the tag GDAL_NODATA; NaN and complex values are seen to later."""
+    tag = page.tags.get("GDAL_NODATA")
+    if tag is None or image.dtype.kind not in "iuf":
+        return image
+    try:
+        declared = np.float64(str(tag.value).strip("\0 "))
+    except ValueError:
+        raise UnusableImageError(f"its no-data value {tag.value!r} is no number") from None
+    with np.errstate(over="ignore"):
+        empty = image == (image.dtype.type(declared) if image.dtype.kind == "f" else declared)
+    if not empty.any():
+        return image
+    if nodata is None:
+        raise UnusableImageError(f"{empty.mean():.1%} of it is no data ({declared:g}): data.nodata=VALUE fills it")
+    kind = image.dtype
+    if kind.kind != "f" and not (nodata == int(nodata) and np.iinfo(kind).min <= nodata <= np.iinfo(kind).max):
+        raise UnusableImageError(f"data.nodata={nodata:g} is no value of {image.dtype} images")
+    return np.where(empty, image.dtype.type(nodata), image)
 
 
 def _tiff_by_pil(page: tifffile.TiffPage, data: bytes) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt
+from jaxtyping import Float, Int64, UInt, UInt8
 from torch import Tensor
 
 from data.intensity import IntensityConfig
@@ -51,6 +51,8 @@ class ImageSpec:
     `dtype` is how pixels are stored, uint8 or uint16, always over its full range; `intensity` maps physical values
     to that range. `file_dtype` is the type of the physical values that image files of this set hold; None: they hold
     the pixels as stored (8-bit images, full 16-bit images, simulated scenes in their display scale).
+    `attributes` names what an image as a whole can be: {"class": [...], "plane": [...]}, values in the order of their
+    numbers. `label_names` names the values of the label maps, the background first; empty: there are no label maps.
     """
 
     channels: int
@@ -58,8 +60,19 @@ class ImageSpec:
     width: int
     dtype: str = "uint8"
     intensity: IntensityConfig = field(default_factory=IntensityConfig)
-    classes: list[str] = field(default_factory=list)
+    attributes: dict[str, list[str]] = field(default_factory=dict)
     file_dtype: str | None = None
+    label_names: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> list[str]:
+        """The values of the attribute `class`; none where images have no class."""
+        return self.attributes.get("class", [])
+
+    @property
+    def null_label(self) -> list[int]:
+        """The number of each attribute that stands for "unknown": one beyond its last value."""
+        return [len(values) for values in self.attributes.values()]
 
     def __post_init__(self) -> None:
         for name in self.classes:
@@ -72,20 +85,47 @@ class ImageSpec:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "ImageSpec":
-        """The inverse of `to_dict`."""
-        return cls(**{**plain, "intensity": IntensityConfig(**plain["intensity"])})
+        """The inverse of `to_dict`; it also reads `classes`, which stood for the attribute of that name."""
+        fields = {**plain, "intensity": IntensityConfig(**plain["intensity"])}
+        if classes := fields.pop("classes", []):
+            fields["attributes"] = {"class": list(classes), **fields.get("attributes", {})}
+        return cls(**fields)
+
+    def key_form(self) -> dict[str, Any]:
+        """The spec as a part of keys: as it was before label maps and attributes, where it says the same.
+
+        So the caches and the runs of earlier versions are found again.
+        """
+        plain = self.to_dict()
+        if self.label_names or set(self.attributes) - {"class"}:
+            return plain
+        del plain["label_names"], plain["attributes"]
+        return {**plain, "classes": self.classes}
+
+
+class Batch(NamedTuple):
+    """Some items as tensors: images in [-1, 1], values of the label maps, and numbers of the attributes' values.
+
+    An unknown attribute has its null number (`ImageSpec.null_label`). None stands for what the set does not have.
+    """
+
+    image: Float[Tensor, "b c h w"]
+    label_map: UInt8[Tensor, "b h w"] | None
+    class_label: Int64[Tensor, "b a"] | None
 
 
 @dataclass
 class ImageSet:
-    """Images of one shape, with a class label each or none.
+    """Images of one shape, with or without a label map and a number for each attribute of the spec.
 
-    `pixels` is where they lie, often a read-only memory map of a whole cache. `rows` says which row of `pixels` each
-    item is (None: all, in order), so that a part of a set costs no copy. Labels and names are the items' own.
+    `pixels` is where they lie, often a read-only memory map of a whole cache; a label map is one more plane, behind the
+    image's own. `class_labels` has a column an attribute, in the spec's order, -1 where it is unknown. `rows` says which
+    row of `pixels` each item is (None: all, in order), so that a part of a set costs no copy. Labels and names are the
+    items' own.
     """
 
-    pixels: UInt[np.ndarray, "m c h w"]
-    class_labels: Int64[np.ndarray, " n"] | None
+    pixels: UInt[np.ndarray, "m planes h w"]
+    class_labels: Int64[np.ndarray, "n a"] | None
     names: list[str]
     spec: ImageSpec
     rows: Int64[np.ndarray, " n"] | None = None
@@ -94,19 +134,32 @@ class ImageSet:
         if self.rows is None:
             self.rows = np.arange(len(self.pixels))
         assert len(self.rows) == len(self.names)
+        assert self.pixels.shape[1] == self.spec.channels + bool(self.spec.label_names)
 
     def __len__(self) -> int:
         return len(self.names)
 
     def integers(self, indices: Sequence[int] | np.ndarray) -> UInt[np.ndarray, "b c h w"]:
         """The images at `indices` as they are stored."""
+        return self._planes(indices)[:, : self.spec.channels]
+
+    def label_maps(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b h w"]:
+        """The label maps at `indices`; only of a set that has them."""
+        assert self.spec.label_names
+        return self._planes(indices)[:, self.spec.channels].astype(np.uint8)
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
+        """The items at `indices` as tensors."""
+        label_map = torch.from_numpy(self.label_maps(indices)) if self.spec.label_names else None
+        class_label = None
+        if self.class_labels is not None:
+            numbers = self.class_labels[np.asarray(indices, np.int64)]
+            class_label = torch.from_numpy(np.where(numbers < 0, self.spec.null_label, numbers))
+        return Batch(to_floats(self.integers(indices)), label_map, class_label)
+
+    def _planes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         assert self.rows is not None
         return np.asarray(self.pixels[self.rows[np.asarray(indices, np.int64)]])
-
-    def batch(self, indices: Sequence[int] | np.ndarray) -> tuple[Float[Tensor, "b c h w"], Int64[Tensor, " b"] | None]:
-        """The images at `indices` as float32 in [-1, 1], and their class labels."""
-        labels = None if self.class_labels is None else self.class_labels[np.asarray(indices, np.int64)]
-        return to_floats(self.integers(indices)), None if labels is None else torch.from_numpy(labels)
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "ImageSet":
         """The images at `indices`, in that order, as a set of its own over the same pixels."""

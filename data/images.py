@@ -1,7 +1,8 @@
-"""Any folder of images as an image set: listed, looked at, fitted, and cached under a key of its content."""
+"""Listed items of any format as an image set: looked at, fitted, cached under a key of their content, and split."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,167 +10,151 @@ import numpy as np
 import torch
 from jaxtyping import UInt
 
+from data.attributes import attribute_numbers, attribute_values, describe_attributes, with_groups, with_table
 from data.cache import Recipe, cached, content_key
-from data.decode import decode
-from data.fit import FITS, check_fit, fit_image
-from data.image_set import ImagesConfig, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
-from data.intensity import INTENSITIES, IntensityConfig
-from data.listing import Listed, list_images
+from data.fit import check_fit, fit_image, fit_label_map
+from data.folder import MISSING, FolderConfig
+from data.image_set import ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
+from data.intensity import IntensityConfig
+from data.item import Entry, Item, Listing
+from data.label_map import look_at_labels
 from data.split import split
 from data.survey import Seen, common_channels, common_depth, describe, look, measured_intensity
 
+Reader = Callable[[Any], Listing]  # list_<format>(config)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-MISSING = "???"  # OmegaConf's mark of a field that must be given
+ALWAYS_IN_KEY = ("image_size", "fit", "on_error", "channels", "intensity", "value_range")
+NOT_PIXELS = ("name", "val_fraction", "hflip", "vflip", "rot90")
 
 
 @dataclass
-class FolderConfig(ImagesConfig):
-    """A folder of images, flat or one subfolder a class: png jpg jpeg tif tiff bmp webp pgm npy, in any case.
+class _Loaded:
+    """One listing as a set; `groups` are those of its images, None where nothing groups them."""
 
-    `fit`: crop (scaled, then the centre), resize (stretched), pad, or center_crop (never scaled); see `fit_image`.
-    `on_error`: raise, or skip files that cannot be used and list them. `file_list`: a text file of names below `path`,
-    one a line. `max_images`: use that many, evenly spaced. `channels`: 1 or 3 for a set that mixes grey and colour.
-    `intensity`: linear, log or db over `value_range` = [low, high] (dB for db); without a range it is measured: the bit
-    depth of unsigned values, least to greatest of others.
-    `val_path`: a folder of its own for validation; `val_list`: a text file of the names to hold out. Either takes the
-    place of `val_fraction`, and is mapped and labelled as the training images are.
-    """
-
-    name: str = "folder"
-    path: str = MISSING
-    fit: str = "crop"
-    on_error: str = "raise"
-    file_list: str | None = None
-    max_images: int | None = None
-    channels: int | None = None
-    intensity: str = "linear"
-    value_range: Any = None
-    val_path: str | None = None
-    val_list: str | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        choices = {"name": ("folder",), "fit": FITS, "on_error": ("raise", "skip"), "intensity": INTENSITIES}
-        for field, allowed in choices.items():
-            if getattr(self, field) not in allowed:
-                raise ValueError(f"data.{field}={getattr(self, field)}: use {' or '.join(allowed)}")
-        for field in ("max_images", "channels"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"data.{field}={value}: it must be at least 1")
-        if self.value_range is None and self.intensity != "linear":
-            raise ValueError(f"data.intensity={self.intensity} needs data.value_range=[low, high]")
-        self.stated_intensity()
-
-    def stated_intensity(self) -> IntensityConfig | None:
-        """The map that `value_range` asks for; None where it is to be measured."""
-        if self.value_range is None:
-            return None
-        try:
-            low, high = (float(v) for v in self.value_range)
-        except (TypeError, ValueError):
-            raise ValueError(f"data.value_range={self.value_range}: use [low, high]") from None
-        return IntensityConfig(self.intensity, low, high)
+    images: ImageSet
+    report: str
+    skipped: list[tuple[str, str]]
+    key: str
+    groups: list[str | None] | None
+    grouped_by: str | None
 
 
-def load_folder(config: FolderConfig, *, cache_dir: Path, progress: Progress | None = None) -> LoadedImages:
-    """The training and validation sets of a folder. Every image is decoded and checked, or was when it was cached.
+def load_listed(
+    config: FolderConfig, reader: Reader, *, cache_dir: Path, progress: Progress | None = None
+) -> LoadedImages:
+    """The training and validation sets of what `reader` lists. Every item is read and checked, or was when cached.
 
-    ValueError where the folder, a list, or (unless data.on_error=skip) any file is not what it must be.
+    ValueError where the folder, a list, annotations, or (unless data.on_error=skip) any item is not what it must be.
     """
     if config.path == MISSING:
-        raise ValueError("data.path is missing: data=folder data.path=DIR")
-    held_out = config.val_list if config.val_path is None else None
-    listing = list_images(config.path, config.file_list, held_out=held_out, max_images=config.max_images)
-    images, report, skipped, key = _load(config, *listing, None, cache_dir, progress)
-    if config.val_path is None and config.val_list is None:
-        train, val = split(images, config.val_fraction, seed=0)
-        val_key = key
+        raise ValueError(f"data.path is missing: data={config.name} data.path=DIR")
+    train = _load(config, reader, None, cache_dir, progress)
+    report, skipped, val_key = train.report, train.skipped, train.key
+    if (validation := config.validation()) is None:
+        train_set, val_set = split(train.images, config.val_fraction, seed=0, groups=train.groups)
     else:
-        listing = list_images(config.val_path or config.path, config.val_list)
-        train, (val, val_report, val_skipped, val_key) = (
-            images,
-            _load(config, *listing, images.spec, cache_dir, progress),
-        )
-        report, skipped = f"{report}\nValidation: {val_report}", skipped + val_skipped
-    return LoadedImages(train, val, report, skipped, content_key({"pixels": [key, val_key], "train": train.names}))
+        val = _load(validation, reader, train.images.spec, cache_dir, progress)
+        _check_groups_apart(config, train, val)
+        train_set, val_set, val_key = train.images, val.images, val.key
+        report, skipped = f"{report}\nValidation: {val.report}", skipped + val.skipped
+    report += _describe_groups(train, train_set)
+    return LoadedImages(
+        train_set, val_set, report, skipped, content_key({"pixels": [train.key, val_key], "train": train_set.names})
+    )
 
 
 def _load(
-    config: FolderConfig,
-    files: list[Listed],
-    foreign: list[tuple[str, str]],
-    like: ImageSpec | None,
-    cache_dir: Path,
-    progress: Progress | None,
-) -> tuple[ImageSet, str, list[tuple[str, str]], str]:
-    """Images, report, skipped files and key; `like` is the training set's spec, which a validation set must fit."""
-    pixel_fields = ("image_size", "fit", "on_error", "channels", "intensity", "value_range")
-    key = content_key(
-        {
-            "config": {k: v for k, v in asdict(config).items() if k in pixel_fields},
-            "files": [(file.name, file.digest) for file in files],
-            "foreign": foreign,
-            "like": like.to_dict() if like else None,
-        }
-    )
-    pixels, meta = cached(cache_dir, key, lambda: _recipe(config, files, foreign, like, progress))
-    labels = None if meta["class_labels"] is None else np.asarray(meta["class_labels"], np.int64)
-    images = ImageSet(pixels, labels, meta["names"], ImageSpec.from_dict(meta["spec"]))
-    return images, meta["report"], [(name, reason) for name, reason in meta["skipped"]], key
+    config: FolderConfig, reader: Reader, like: ImageSpec | None, cache_dir: Path, progress: Progress | None
+) -> _Loaded:
+    """`like` is the training set's spec, which a validation set must fit."""
+    listing = reader(config)
+    if config.attributes is not None:
+        listing = with_table(listing, config.attributes)
+    listing = with_groups(listing, config.group)
+    if like is not None:
+        listing = _labelled_alike(listing, like.label_names)
+    key = content_key(_description(config, listing, like))
+    pixels, meta = cached(cache_dir, key, lambda: _recipe(config, listing, like, progress))
+    spec, names = ImageSpec.from_dict(meta["spec"]), meta["names"]
+    labels = meta["class_labels"]
+    labels = None if labels is None else np.asarray(labels, np.int64).reshape(len(names), len(spec.attributes))
+    group_of = {entry.name: entry.group for entry in listing.entries}
+    groups = [group_of[name] for name in names] if any(group_of.values()) else None
+    skipped = [(name, reason) for name, reason in meta["skipped"]]
+    return _Loaded(ImageSet(pixels, labels, names, spec), meta["report"], skipped, key, groups, listing.grouped_by)
 
 
-def _recipe(
-    config: FolderConfig,
-    files: list[Listed],
-    foreign: list[tuple[str, str]],
-    like: ImageSpec | None,
-    progress: Progress | None,
-) -> Recipe:
-    """Look at every file, settle what the set is, and say how its pixels come about."""
+def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None) -> dict[str, Any]:
+    """All that pixels and labels depend on. What a plain folder has not is left out: old caches and runs stay known."""
+    default = {field.name: field.default for field in fields(config)}
+    settings = {
+        name: value
+        for name, value in asdict(config).items()
+        if name in ALWAYS_IN_KEY or (name not in (*NOT_PIXELS, *config.PLACES) and value != default[name])
+    }
+    description = {
+        "config": settings,
+        "files": [(entry.name, entry.digest) for entry in listing.entries],
+        "foreign": listing.foreign,
+        "like": like.key_form() if like else None,
+    }
+    if config.name != "folder" or config.attributes or config.group:  # else the class is a part of the name
+        description["attributes"] = [dict(entry.attributes) for entry in listing.entries]
+        description["labels"] = [config.name, listing.label_names, listing.notes]
+    return description
+
+
+def _recipe(config: FolderConfig, listing: Listing, like: ImageSpec | None, progress: Progress | None) -> Recipe:
+    """Look at every item, settle what the set is, and say how its pixels come about."""
     stated = like.intensity if like else config.stated_intensity()
-    usable, seen, broken = _survey(config, files, stated, progress)
-    skipped = sorted(foreign + broken)
+    usable, seen, broken = _survey(config, listing, stated, progress)
+    skipped = sorted(listing.foreign + broken)
     if skipped and (config.on_error == "raise" or not seen):
         name, reason = skipped[0]
         mend = "data.on_error=skip leaves them out and lists them" if seen else "no usable image is left"
-        count = f"{len(skipped)} of {len(files) + len(foreign)} files cannot be used"
+        count = f"{len(skipped)} of {len(listing.entries) + len(listing.foreign)} files cannot be used"
         raise ValueError(f"{count}; {name}: {reason} ({mend})")
-    spec = _spec(config, usable, seen, stated)
+    spec = _spec(config, listing.label_names, usable, seen, stated)
     if like is not None:
         spec = _as_in_training(spec, like, seen)
-    labels = [spec.classes.index(str(file.class_name)) for file in usable] if spec.classes else None
-    copies = len(usable) - len({file.digest for file in usable})
+    labels = attribute_numbers(usable, spec.attributes)
+    copies = len(usable) - len({entry.digest for entry in usable})
+    told = describe_attributes(labels, spec.attributes) + listing.notes
     meta = {
         "spec": spec.to_dict(),
-        "names": [file.name for file in usable],
-        "class_labels": labels,
-        "report": describe(seen, spec, labels, fit=config.fit, copies=copies),
+        "names": [entry.name for entry in usable],
+        "class_labels": None if labels is None else labels.tolist(),
+        "report": describe(seen, spec, told, fit=config.fit, copies=copies),
         "skipped": skipped,
     }
-    shape = (len(usable), spec.channels, spec.height, spec.width)
+    shape = (len(usable), spec.channels + bool(spec.label_names), spec.height, spec.width)
     return Recipe(_fitted(usable, spec, config.fit, progress), shape, spec.dtype, meta)
 
 
 def _survey(
-    config: FolderConfig, files: list[Listed], stated: IntensityConfig | None, progress: Progress | None
-) -> tuple[list[Listed], list[Seen], list[tuple[str, str]]]:
-    """The files that can be used, what is in each, and (name, reason) of the others."""
+    config: FolderConfig, listing: Listing, stated: IntensityConfig | None, progress: Progress | None
+) -> tuple[list[Entry], list[Seen], list[tuple[str, str]]]:
+    """The entries that can be used, what is in each, and (name, reason) of the others."""
     usable, seen, broken, size = [], [], [], height_width(config.image_size)
-    for i, file in enumerate(files):
+    for i, entry in enumerate(listing.entries):
         try:
-            this = look(file.path, file.name, stated)
-            check_fit((this.height, this.width), size, config.fit)
-            usable.append(file)
-            seen.append(this)
+            item = entry.read()
+            check_fit(item.image.shape[1:], size, config.fit)
+            labels = None
+            if listing.label_names:
+                labels = look_at_labels(item.label_map, size, config.fit, values=len(listing.label_names))
+            seen.append(look(item.image, entry.name, stated, lossy=entry.lossy, labels=labels))
+            usable.append(entry)
         except (ValueError, OSError) as error:
-            broken.append((file.name, str(error)))
+            broken.append((entry.name, str(error)))
         if progress is not None:
-            progress("looking at images", i + 1, len(files))
+            progress("looking at images", i + 1, len(listing.entries))
     return usable, seen, broken
 
 
-def _spec(config: FolderConfig, files: list[Listed], seen: list[Seen], stated: IntensityConfig | None) -> ImageSpec:
+def _spec(
+    config: FolderConfig, label_names: list[str], usable: list[Entry], seen: list[Seen], stated: IntensityConfig | None
+) -> ImageSpec:
     depth = common_depth(seen)
     intensity = stated or measured_intensity(seen, depth)
     full_range = {"uint8": IntensityConfig(high=255.0), "uint16": IntensityConfig(high=65535.0)}
@@ -180,16 +165,19 @@ def _spec(config: FolderConfig, files: list[Listed], seen: list[Seen], stated: I
         width=width,
         dtype="uint8" if depth == "uint8" and intensity == full_range["uint8"] else "uint16",
         intensity=intensity,
-        classes=sorted({file.class_name for file in files if file.class_name is not None}),
+        attributes=attribute_values(usable),
         file_dtype=None if intensity == full_range.get(depth) else depth,
+        label_names=label_names,
     )
 
 
 def _as_in_training(spec: ImageSpec, train: ImageSpec, seen: list[Seen]) -> ImageSpec:
-    """The validation set's spec under the training classes; a ValueError where the two sets are not alike."""
-    if unknown := sorted(set(spec.classes) - set(train.classes)):
-        known = ", ".join(train.classes) if train.classes else "the training images have none"
-        raise ValueError(f"validation class {unknown[0]} is not a training class ({known})")
+    """The validation set's spec under the training attributes; a ValueError where the two sets are not alike."""
+    for name, values in spec.attributes.items():
+        known = train.attributes.get(name, [])
+        if unknown := sorted(set(values) - set(known)):
+            named = ", ".join(known) if known else "the training images have none"
+            raise ValueError(f"validation {name} {unknown[0]} is not a training {name} ({named})")
     if train.classes and not spec.classes:
         raise ValueError("the training images are in class folders and the validation images are not")
     if spec.channels != train.channels:
@@ -199,18 +187,65 @@ def _as_in_training(spec: ImageSpec, train: ImageSpec, seen: list[Seen]) -> Imag
         raise ValueError("training and validation images differ in bit depth: bring all files to one")
     if (outside := float(np.mean([s.outside for s in seen]))) > 0.01:
         raise ValueError(f"{outside:.0%} of the validation values are outside the training range: set data.value_range")
-    return replace(spec, classes=train.classes)
+    return replace(spec, attributes=train.attributes)
+
+
+def _labelled_alike(listing: Listing, names: list[str]) -> Listing:
+    """A validation listing whose label maps have the training set's numbers; a ValueError for a name that it lacks."""
+    if listing.label_names == names:
+        return listing
+    if not names or not listing.label_names:
+        which = "training" if names else "validation"
+        raise ValueError(f"the {which} images have label maps and the other images have none")
+    if unknown := [name for name in listing.label_names if name not in names]:
+        raise ValueError(f"validation label {unknown[0]} is not a training label ({', '.join(names)})")
+    table = np.full(256, 255, np.uint8)  # 255 is beyond every name that is missing, so it is found out when looked at
+    table[: len(listing.label_names)] = [names.index(name) for name in listing.label_names]
+    entries = [replace(entry, read=partial(_renumbered, entry.read, table)) for entry in listing.entries]
+    return replace(listing, entries=entries, label_names=names)
+
+
+def _renumbered(read: Callable[[], Item], table: np.ndarray) -> Item:
+    item = read()
+    boxes = [replace(box, label=int(table[box.label])) for box in item.boxes]
+    return Item(item.image, None if item.label_map is None else table[item.label_map], boxes)
+
+
+def _check_groups_apart(config: FolderConfig, train: _Loaded, val: _Loaded) -> None:
+    if config.val_path is not None and config.group in (None, "folder"):
+        return  # names of two folders: the same name need not be the same thing
+    if both := sorted({group for group in train.groups or [] if group} & set(val.groups or [])):
+        raise ValueError(
+            f"{train.grouped_by or 'group'} {both[0]} is in training and in validation ({len(both)} such groups): "
+            "hold whole groups out"
+        )
+
+
+def _describe_groups(loaded: _Loaded, train: ImageSet) -> str:
+    if loaded.groups is None:
+        return ""
+    chosen = set(train.names)
+    of_training = {g for name, g in zip(loaded.images.names, loaded.groups, strict=True) if g and name in chosen}
+    total = len({group for group in loaded.groups if group})
+    by = f" by {loaded.grouped_by}" if loaded.grouped_by else ""
+    return f" {total} groups{by}, none divided: {len(of_training)} to train on, {total - len(of_training)} held out."
 
 
 def _fitted(
-    files: list[Listed], spec: ImageSpec, fit: str, progress: Progress | None
-) -> Iterator[UInt[np.ndarray, "c h w"]]:
-    for i, file in enumerate(files):
-        image = _with_channels(decode(file.path), spec.channels)
-        unit = spec.intensity.forward(fit_image(image, (spec.height, spec.width), fit))
-        yield to_integers(torch.from_numpy(2.0 * unit - 1.0), spec.dtype)
+    usable: list[Entry], spec: ImageSpec, fit: str, progress: Progress | None
+) -> Iterator[UInt[np.ndarray, "planes h w"]]:
+    """The pixels of each item and, as one more plane, its label map; an item without one is all background."""
+    size = (spec.height, spec.width)
+    for i, entry in enumerate(usable):
+        item = entry.read()
+        unit = spec.intensity.forward(fit_image(_with_channels(item.image, spec.channels), size, fit))
+        planes = to_integers(torch.from_numpy(2.0 * unit - 1.0), spec.dtype)
+        if spec.label_names:
+            label_map = np.zeros(size, np.uint8) if item.label_map is None else fit_label_map(item.label_map, size, fit)
+            planes = np.concatenate([planes, label_map[None].astype(spec.dtype)])
+        yield planes
         if progress is not None:
-            progress("fitting images", i + 1, len(files))
+            progress("fitting images", i + 1, len(usable))
 
 
 def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:

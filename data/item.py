@@ -61,9 +61,13 @@ class Listing:
     """What a reader found, sorted by name.
 
     `foreign` holds (name, reason) of files that cannot belong. `label_names` is empty where items have no label map;
-    else label_names[0] is BACKGROUND and label_names[k] what the value k means.
+    else label_names[0] is BACKGROUND and label_names[k] what the value k means. `grouped_by` says what the entries'
+    groups are (patient, scene_cluster), so that data.group= may name it; None: they have none. `notes` are phrases for
+    the report.
     """
 
     entries: list[Entry]
     foreign: list[tuple[str, str]] = field(default_factory=list)
     label_names: list[str] = field(default_factory=list)
+    grouped_by: str | None = None
+    notes: list[str] = field(default_factory=list)

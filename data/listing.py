@@ -1,58 +1,52 @@
-"""Which files of a folder belong to an image set, and which class each is in."""
+"""Which names belong to an image set: what lies below a folder, what a list says, and what a file's content is."""
 
 import difflib
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-
-from data.decode import EXTENSIONS
 
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what operating systems leave behind, beside hidden files
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A file of the set. `name` is relative to the folder, with forward slashes; `digest` is SHA-256 of its content."""
+def select(
+    names: list[str],
+    where: Path,
+    exists: Callable[[str], bool],
+    *,
+    file_list: str | None,
+    held_out: str | None,
+) -> list[str]:
+    """The sorted names of the set: all `names` found in `where`, or those that the text file `file_list` lists.
 
-    path: Path
-    name: str
-    class_name: str | None
-    digest: str
-
-
-def list_images(
-    path: str, file_list: str | None, *, held_out: str | None = None, max_images: int | None = None
-) -> tuple[list[Listed], list[tuple[str, str]]]:
-    """The image files below `path` sorted by name, and (name, reason) of the files that are not images.
-
-    Flat, or one subfolder a class. `file_list` is a text file of the names to use, `held_out` one of names to leave to
-    validation. `max_images` takes that many, evenly spaced in the sorted order so that each class keeps its share.
+    `held_out` is a text file of names that are left to validation. A list that names what does not exist, repeats
+    itself or holds out what the other trains on is a ValueError.
     """
-    folder = existing_folder(path)
-    names = _all_names(folder) if file_list is None else _listed_names(folder, file_list, "data.file_list")
-    if held_out is not None:
-        validation = set(_listed_names(folder, held_out, "data.val_list"))
-        if file_list is not None and (both := sorted(validation.intersection(names))):
-            raise ValueError(f"{both[0]} is in data.file_list and in data.val_list ({len(both)} such names)")
-        names = [name for name in names if name not in validation]
-    foreign = [(name, "not an image by its extension") for name in names if Path(name).suffix.lower() not in EXTENSIONS]
-    chosen = [name for name in names if Path(name).suffix.lower() in EXTENSIONS]
-    if not chosen:
-        raise ValueError(f"no images in {folder}: it holds none of {' '.join(EXTENSIONS)}, in any case")
-    _check_depth(folder, chosen)
-    if max_images is not None and max_images < len(chosen):
-        chosen = [chosen[i * len(chosen) // max_images] for i in range(max_images)]
-    return [_listed(folder, name) for name in chosen], foreign + _empty_classes(folder, chosen, file_list)
+    chosen = sorted(names) if file_list is None else _listed_names(where, exists, file_list, "data.file_list")
+    if held_out is None:
+        return chosen
+    validation = set(_listed_names(where, exists, held_out, "data.val_list"))
+    if file_list is not None and (both := sorted(validation.intersection(chosen))):
+        raise ValueError(f"{both[0]} is in data.file_list and in data.val_list ({len(both)} such names)")
+    return [name for name in chosen if name not in validation]
 
 
-def _listed(folder: Path, name: str) -> Listed:
-    class_name = name.split("/")[0] if "/" in name else None
+def every_nth(names: list[str], most: int | None) -> list[str]:
+    """At most so many names, evenly spaced in their order so that each class keeps its share."""
+    if most is None or most >= len(names):
+        return names
+    return [names[i * len(names) // most] for i in range(most)]
+
+
+def file_digest(*paths: Path) -> str:
+    """SHA-256 of the content of a file, or of several that make up one item."""
     try:
-        with open(folder / name, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:  # it is named with all other bad files when it is decoded
-        digest = str(error)
-    return Listed(folder / name, name, class_name, digest)
+        digests = []
+        for path in paths:
+            with open(path, "rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError as error:  # it is named with all other bad files when it is read
+        return str(error)
+    return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
 
 
 def existing_folder(path: str) -> Path:
@@ -68,28 +62,21 @@ def existing_folder(path: str) -> Path:
     raise ValueError(f"folder {folder} does not exist" + (f": did you mean {parent / near[0]}?" if near else ""))
 
 
-def _all_names(folder: Path) -> list[str]:
+def names_below(folder: Path) -> list[str]:
+    """Every file below a folder, as its relative name with forward slashes; without what systems leave behind."""
     subfolders = [p for p in folder.iterdir() if p.is_dir()]  # rglob would not follow one that is a link
     files = [p for p in folder.iterdir() if not p.is_dir()]
     files += [p for subfolder in subfolders for p in subfolder.rglob("*") if not p.is_dir()]
     relative = (p.relative_to(folder) for p in files)
-    return sorted(p.as_posix() for p in relative if not any(_is_litter(part) for part in p.parts))
+    return sorted(p.as_posix() for p in relative if not any(is_litter(part) for part in p.parts))
 
 
-def _empty_classes(folder: Path, names: list[str], file_list: str | None) -> list[tuple[str, str]]:
-    """Subfolders without images beside subfolders with some: a class that would go missing in silence."""
-    used = {name.split("/")[0] for name in names if "/" in name}
-    if file_list is not None or not used:
-        return []
-    subfolders = sorted(p.name for p in folder.iterdir() if p.is_dir() and not _is_litter(p.name))
-    return [(f"{name}/", "a class folder without images") for name in subfolders if name not in used]
-
-
-def _is_litter(name: str) -> bool:
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or left behind by an operating system."""
     return name.startswith(".") or name.lower() in LITTER
 
 
-def _listed_names(folder: Path, file_list: str, field: str) -> list[str]:
+def _listed_names(where: Path, exists: Callable[[str], bool], file_list: str, field: str) -> list[str]:
     list_path = Path(file_list).expanduser()
     if not list_path.is_file():
         raise ValueError(f"{field}: no file {list_path}")
@@ -104,22 +91,7 @@ def _listed_names(folder: Path, file_list: str, field: str) -> list[str]:
     if repeated:
         raise ValueError(f"{field}: {list_path} names {repeated[0]} twice ({len(repeated)} repeated names)")
     if outside := [name for name in names if Path(name).is_absolute() or ".." in Path(name).parts]:
-        raise ValueError(f"{field}: {outside[0]} in {list_path} must be a name inside {folder}")
-    if missing := [name for name in names if not (folder / name).is_file()]:
-        raise ValueError(f"{field}: {missing[0]} is not in {folder} ({len(missing)} of {len(names)} missing)")
+        raise ValueError(f"{field}: {outside[0]} in {list_path} must be a name inside {where}")
+    if missing := [name for name in names if not exists(name)]:
+        raise ValueError(f"{field}: {missing[0]} is not in {where} ({len(missing)} of {len(names)} missing)")
     return sorted(names)
-
-
-def _check_depth(folder: Path, names: list[str]) -> None:
-    flat = [name for name in names if "/" not in name]
-    in_class = [name for name in names if "/" in name]
-    if flat and in_class:
-        raise ValueError(
-            f"{folder} has images both at its top ({flat[0]}) and in subfolders ({in_class[0]}): "
-            "keep them flat, or one subfolder a class"
-        )
-    if deep := [name for name in in_class if name.count("/") > 1]:
-        raise ValueError(
-            f"{folder} has images two folders down ({deep[0]}): "
-            "point data.path at images, or at folders of images, one a class"
-        )

@@ -23,9 +23,9 @@ def load_simulated(
 ) -> LoadedImages:
     """Items 0..num_images-1 of a simulator module (`simulate`, `intensity`, `CLASSES`), rendered to uint8."""
     height, width = height_width(config.image_size)
-    spec = ImageSpec(1, height, width, "uint8", simulator.intensity(config), list(simulator.CLASSES))
+    spec = ImageSpec(1, height, width, "uint8", simulator.intensity(config), {"class": list(simulator.CLASSES)})
     pixel_config = {k: v for k, v in asdict(config).items() if k not in NOT_PIXELS}
-    key = content_key({"config": pixel_config, "spec": spec.to_dict(), "source": _source_digest(simulator)})
+    key = content_key({"config": pixel_config, "spec": spec.key_form(), "source": _source_digest(simulator)})
 
     def recipe() -> Recipe:
         labels: list[int] = []  # filled while the images are drawn
@@ -34,7 +34,7 @@ def load_simulated(
 
     pixels, meta = cached(cache_dir, key, recipe)
     names = [f"{config.name}_{i:06d}" for i in range(config.num_images)]
-    images = ImageSet(pixels, np.asarray(meta["class_labels"], np.int64), names, spec)
+    images = ImageSet(pixels, np.asarray(meta["class_labels"], np.int64)[:, None], names, spec)
     train, val = split(images, config.val_fraction, seed=0)
     return LoadedImages(train, val, _describe(images), [], content_key({"pixels": key, "train": train.names}))
 
@@ -64,7 +64,7 @@ def _source_digest(simulator: ModuleType) -> str:
 def _describe(images: ImageSet) -> str:
     spec, intensity = images.spec, images.spec.intensity
     assert images.class_labels is not None
-    counts = np.bincount(images.class_labels, minlength=len(spec.classes))
+    counts = np.bincount(images.class_labels[:, 0], minlength=len(spec.classes))
     classes = ", ".join(f"{name} {count}" for name, count in zip(spec.classes, counts, strict=True))
     return (
         f"{len(images)} simulated images, {spec.height} x {spec.width}, 1 channel, 8-bit "

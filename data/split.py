@@ -1,27 +1,79 @@
-"""Hold images out for validation."""
+"""Hold images out for validation, one by one or in groups that stay together."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int64
 
 from data.image_set import ImageSet
 
+PASSES = 32
 
-def split(image_set: ImageSet, fraction: float, seed: int) -> tuple[ImageSet, ImageSet]:
+
+def split(
+    image_set: ImageSet, fraction: float, seed: int, groups: Sequence[str | None] | None = None
+) -> tuple[ImageSet, ImageSet]:
     """Split into (training, validation), each class in proportion; the same `seed` gives the same split.
 
     At least one image is held out where there are two or more and `fraction` > 0, and at least one is trained on.
-    A class with a single image stays in training where any other can be held out.
+    A class with a single image stays in training where any other can be held out. The class is the set's first
+    attribute. Images of one of `groups` are never divided; None: the image stands alone. A single group stays whole.
     """
     n = len(image_set)
     if fraction == 0.0 or n < 2:
         return image_set, image_set.subset([])
     rng = np.random.default_rng(seed)
-    labels = np.zeros(n, np.int64) if image_set.class_labels is None else image_set.class_labels
-    order = rng.permutation(n)
+    labels = np.zeros(n, np.int64) if image_set.class_labels is None else image_set.class_labels[:, 0] + 1  # 0: unknown
+    if groups is None or all(group is None for group in groups):
+        validation = _hold_out_images(labels, fraction, rng)
+    else:
+        validation = _hold_out_groups(labels, groups, fraction, rng)
+    return image_set.subset(np.setdiff1d(np.arange(n), validation)), image_set.subset(validation)
+
+
+def _hold_out_images(labels: Int64[np.ndarray, " n"], fraction: float, rng: np.random.Generator) -> np.ndarray:
+    order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]  # by class, at random within one
     shared = order[np.bincount(labels)[labels[order]] > 1]
     candidates = shared if len(shared) else order
-    held = min(max(1, round(fraction * n)), len(candidates) - 1)
+    held = min(max(1, round(fraction * len(labels))), len(candidates) - 1)
     # Equal steps along the sorted order take from each class its share, rounded down or up.
     picks = np.floor((np.arange(held) + rng.random()) * len(candidates) / held).astype(np.int64)
-    validation = np.sort(candidates[picks])
-    return image_set.subset(np.setdiff1d(np.arange(n), validation)), image_set.subset(validation)
+    return np.sort(candidates[picks])
+
+
+def _hold_out_groups(
+    labels: Int64[np.ndarray, " n"], groups: Sequence[str | None], fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Of several random passes over the groups, each taking what brings it nearer to the wanted counts, the nearest."""
+    keys = [("alone", i) if group is None else ("group", group) for i, group in enumerate(groups)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    group_of = np.array([numbers[key] for key in keys])
+    counts = np.zeros((len(numbers), labels.max() + 1))  # (groups, classes)
+    np.add.at(counts, (group_of, labels), 1)
+    if len(numbers) < 2:
+        return np.array([], np.int64)
+    passes = [_one_pass(counts, fraction, rng.permutation(len(numbers))) for _ in range(PASSES)]
+    best = min(passes, key=lambda taken: _distance(counts[taken].sum(0), counts.sum(0), fraction))
+    return np.flatnonzero(best[group_of])
+
+
+def _one_pass(
+    counts: Float[np.ndarray, "groups classes"], fraction: float, order: Int64[np.ndarray, " groups"]
+) -> Bool[np.ndarray, " groups"]:
+    taken, total = np.zeros(len(counts), bool), counts.sum(0)
+    held = np.zeros_like(total)
+    spare = [g for g in order if ((total - counts[g] > 0) | (counts[g] == 0)).all()] or list(order)
+    for g in spare:
+        keeps_every_class = ((total - held - counts[g] > 0) | (counts[g] == 0)).all()
+        nearer = _distance(held + counts[g], total, fraction) < _distance(held, total, fraction)
+        if nearer and keeps_every_class:
+            taken[g], held = True, held + counts[g]
+    if not taken.any():  # every group is more than is wanted: the least of them
+        taken[min(spare, key=lambda g: counts[g].sum())] = True
+    return taken
+
+
+def _distance(held: np.ndarray, total: np.ndarray, fraction: float) -> float:
+    """How far the held counts of the classes are from their shares, as in a chi-squared statistic."""
+    return float((np.square(held - fraction * total) / np.maximum(total, 1)).sum())

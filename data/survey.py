@@ -2,13 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from jaxtyping import Num
 
-from data.decode import decode
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
+from data.label_map import SeenLabels, describe_labels
 
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 JPEG_TOLERANCE = 8  # levels by which the channels of a grey image may differ after lossy coding
@@ -18,7 +18,7 @@ FAINT = 0.03  # a median this low in the range leaves most of the image near bla
 
 @dataclass(frozen=True)
 class Seen:
-    """What one decoded image is. `depth` is uint8, uint16, int32 or float32 (for all real values)."""
+    """What one item is. `depth` is uint8, uint16, int32 or float32 (for all real values)."""
 
     name: str
     depth: str
@@ -30,11 +30,18 @@ class Seen:
     high: float
     grey: bool  # one channel, or three that say the same
     outside: float = 0.0  # share of values outside a range that was given beforehand
+    labels: SeenLabels | None = None
 
 
-def look(path: Path, name: str, intensity: IntensityConfig | None) -> Seen:
-    """Decode the file and note what it is; a file that cannot be used is a ValueError with the reason."""
-    image = decode(path)
+def look(
+    image: Num[np.ndarray, "c h w"],
+    name: str,
+    intensity: IntensityConfig | None,
+    *,
+    lossy: bool,
+    labels: SeenLabels | None = None,
+) -> Seen:
+    """Note what an image is."""
     depth = "float32" if image.dtype.kind == "f" else image.dtype.name
     low, high = float(image.min()), float(image.max())
     median = float(np.median(image[:, :: 1 + image.shape[1] // 64, :: 1 + image.shape[2] // 64]))  # of a sample
@@ -42,9 +49,9 @@ def look(path: Path, name: str, intensity: IntensityConfig | None) -> Seen:
     if intensity is not None:
         floor, ceiling = intensity.limits
         outside = float(((image < floor) | (image > ceiling)).mean())
-    grey = is_grey(image, lossy=path.suffix.lower() in (".jpg", ".jpeg", ".webp"))
+    grey = is_grey(image, lossy=lossy)
     channels, height, width = image.shape
-    return Seen(name, depth, channels, height, width, low, median, high, grey, outside)
+    return Seen(name, depth, channels, height, width, low, median, high, grey, outside, labels)
 
 
 def is_grey(image: np.ndarray, lossy: bool) -> bool:
@@ -102,8 +109,11 @@ def measured_intensity(seen: list[Seen], depth: str) -> IntensityConfig:
     return IntensityConfig("linear", low, high)
 
 
-def describe(seen: list[Seen], spec: ImageSpec, labels: list[int] | None, *, fit: str, copies: int) -> str:
-    """A short paragraph for people: number, shapes, bit depth, range, channels, classes, and what fitting changes."""
+def describe(seen: list[Seen], spec: ImageSpec, told: list[str], *, fit: str, copies: int) -> str:
+    """A short paragraph for people: number, shapes, bit depth, range, channels, labels, and what fitting changes.
+
+    `told` are sentences that the reader or the attributes add.
+    """
     heights, widths = [s.height for s in seen], [s.width for s in seen]
     sizes = len(set(zip(heights, widths, strict=True)))
     shapes = f"{heights[0]} x {widths[0]}"
@@ -115,10 +125,8 @@ def describe(seen: list[Seen], spec: ImageSpec, labels: list[int] | None, *, fit
         f"values {min(s.low for s in seen):g}..{max(s.high for s in seen):g}; "
         f"{i.name} {i.low:g}..{i.high:g}{' dB' * (i.name == 'db')} becomes [-1, 1]"
     ]
-    if labels is not None:
-        counts = np.bincount(labels, minlength=len(spec.classes))
-        named = ", ".join(f"{name} {count}" for name, count in zip(spec.classes, counts, strict=True))
-        parts.append(f"{len(spec.classes)} classes: {named}")
+    labels = [s.labels for s in seen if s.labels is not None]
+    parts += told + (describe_labels(labels, spec.label_names, fit) if labels else [])
     return ". ".join(parts + _fitting(seen, spec, fit) + _oddities(seen, i, copies)) + "."
 
 

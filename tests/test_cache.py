@@ -227,7 +227,7 @@ def test_a_simulated_set_is_rendered_once(tmp_path):
         assert part.class_labels is not None
         for i, name in enumerate(part.names):
             index = int(name.removeprefix("ramp_"))
-            assert part.class_labels[i] == index % 3
+            assert part.class_labels[i].tolist() == [index % 3]
             assert part.integers([i])[0, 0, 1, 1] == 5 * index  # 51 maps to 255
             assert part.integers([i])[0, 0, 0, 0] == 255
     assert "12 simulated images, 4 x 4" in first.report

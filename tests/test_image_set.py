@@ -16,9 +16,10 @@ def generator(seed: int) -> torch.Generator:
 def image_set(n: int, labels: list[int] | None = None) -> ImageSet:
     """Images whose every pixel is their number."""
     pixels = np.broadcast_to(np.arange(n, dtype=np.uint8)[:, None, None, None], (n, 1, 4, 6)).copy()
-    classes = [] if labels is None else [f"class {i}" for i in range(max(labels) + 1)]
-    spec = ImageSpec(1, 4, 6, "uint8", IntensityConfig(), classes)
-    return ImageSet(pixels, None if labels is None else np.array(labels), [f"{i}.png" for i in range(n)], spec)
+    attributes = {} if labels is None else {"class": [f"class {i}" for i in range(max(labels) + 1)]}
+    spec = ImageSpec(1, 4, 6, "uint8", IntensityConfig(), attributes)
+    column = None if labels is None else np.array(labels)[:, None]
+    return ImageSet(pixels, column, [f"{i}.png" for i in range(n)], spec)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -46,13 +47,14 @@ def test_to_integers_refuses_what_is_not_a_number(bad):
 
 def test_batch_has_the_asked_images_in_order():
     images = image_set(5, [0, 1, 0, 1, 0])
-    x_0, labels = images.batch([3, 0, 3])
+    x_0, label_map, labels = images.batch([3, 0, 3])
+    assert label_map is None
     assert x_0.shape == (3, 1, 4, 6)
     assert x_0.dtype == torch.float32
     assert torch.equal(x_0[:, 0, 0, 0], torch.tensor([3.0, 0.0, 3.0]) / 127.5 - 1)
     assert labels is not None
-    assert labels.tolist() == [1, 0, 1]
-    assert image_set(5).batch(np.array([1]))[1] is None
+    assert labels.tolist() == [[1], [0], [1]]
+    assert image_set(5).batch(np.array([1])).class_label is None
 
 
 def test_a_subset_of_a_subset_names_the_same_pixels_without_a_copy():
@@ -60,14 +62,14 @@ def test_a_subset_of_a_subset_names_the_same_pixels_without_a_copy():
     part = images.subset([5, 3, 1]).subset([2, 0])
     assert part.names == ["1.png", "5.png"]
     assert part.class_labels is not None
-    assert part.class_labels.tolist() == [1, 2]
+    assert part.class_labels.tolist() == [[1], [2]]
     assert part.integers([0, 1])[:, 0, 0, 0].tolist() == [1, 5]
     assert part.pixels is images.pixels
     assert len(images.subset([])) == 0
 
 
 def test_spec_survives_as_plain_types():
-    spec = ImageSpec(3, 5, 7, "uint16", IntensityConfig("db", -20.0, 30.0), ["a", "b"], "float32")
+    spec = ImageSpec(3, 5, 7, "uint16", IntensityConfig("db", -20.0, 30.0), {"class": ["a", "b"]}, "float32")
     plain = spec.to_dict()
     assert plain["intensity"] == {"name": "db", "low": -20.0, "high": 30.0}
     assert ImageSpec.from_dict(plain) == spec
@@ -146,7 +148,7 @@ def test_split_keeps_everything_once_and_takes_each_class_in_proportion():
         train, val = split(images, 0.1, seed)
         assert sorted(train.names + val.names) == sorted(images.names)
         assert val.class_labels is not None
-        assert np.bincount(val.class_labels, minlength=3).tolist() == [7, 2, 1]
+        assert np.bincount(val.class_labels[:, 0], minlength=3).tolist() == [7, 2, 1]
 
 
 def test_split_depends_on_its_seed_alone():
@@ -172,7 +174,7 @@ def test_split_leaves_the_only_image_of_a_class_in_training():
     for seed in range(20):
         train, val = split(image_set(5, [0, 0, 0, 1, 2]), 0.4, seed)
         assert train.class_labels is not None
-        assert set(train.class_labels.tolist()) == {0, 1, 2}
+        assert set(train.class_labels[:, 0].tolist()) == {0, 1, 2}
         assert len(val) == 2
     assert len(split(image_set(3, [0, 1, 2]), 0.1, 0)[1]) == 1
 
