@@ -14,15 +14,19 @@ from tqdm import tqdm
 from conf.command_line import run_command
 from conf.schema import RESUMABLE, TrainConfig, check_same_run, register_configs, resumed_config, to_plain
 from data import LoadedImages, load_images
-from data.augment import augment_batch
-from data.image_set import to_integers
-from data.writers import image_grid, write_png
+from data.augment import augment
+from data.image_set import to_item_arrays
+from data.overlay import picture
+from data.writers import write_png
+from diffusion.balance import label_frequencies
+from diffusion.clamping import couple
 from diffusion.gaussian import make_denoiser
 from diffusion.guidance import drop_classes
-from diffusion.losses import Losses, training_losses
+from diffusion.losses import Losses, concatenate, training_losses
+from diffusion.parts import Parts
 from diffusion.sampling import sample
 from diffusion.schedules import Schedule, build_schedule
-from diffusion.timesteps import stratified_timesteps
+from diffusion.timesteps import training_timesteps
 from models import build_model
 from training.checkpoint import keep_numbered, load_checkpoint, network_shape, save_checkpoint, start_from
 from training.console import bar_interval, count_parameters, due, show_progress
@@ -43,6 +47,8 @@ class Run:
     config: TrainConfig
     folder: Path
     images: LoadedImages
+    parts: Parts  # the channels of x_0: the image's, then those of its encoded label map where there is one
+    label_frequencies: Tensor | None
     schedule: Schedule
     network: nn.Module
     ema: EMA
@@ -100,39 +106,39 @@ def train_step(run: Run) -> dict[str, Any]:
     rng = generator(config.seed, "step", run.step)
     torch.manual_seed(derived_seed(config.seed, "dropout", run.step))
     indices = batch_indices(config.seed, run.step, batch_size=loop.batch_size, num_images=len(run.images.train))
-    batch, flips = run.images.train.batch(indices), config.data
-    x_0, _, class_label = augment_batch(batch, rng, hflip=flips.hflip, vflip=flips.vflip, rot90=flips.rot90)
-    t = stratified_timesteps(loop.batch_size, run.schedule.num_train_timesteps, rng)
+    x_0, class_label = run.images.train.batch(indices)
+    x_0 = augment(x_0, rng, hflip=config.data.hflip, vflip=config.data.vflip, rot90=config.data.rot90)
+    t = training_timesteps(loop.batch_size, run.schedule.num_train_timesteps, run.parts, rng)
     eps = torch.randn(x_0.shape, generator=rng)
+    batch = [x_0, t, eps]
     if class_label is not None:
-        dropout, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
-        class_label = drop_classes(class_label, dropout, null_label=null_label, generator=rng)
+        share, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
+        batch.append(drop_classes(class_label, share, null_label=null_label, generator=rng))
 
     lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
     terms = []
     for part in np.array_split(np.arange(loop.batch_size), loop.accumulate):
-        terms.append(compute_losses(run, run.network, part, x_0, t, eps, class_label))
+        terms.append(compute_losses(run, run.network, part, *batch))
         (terms[-1].loss.sum() / loop.batch_size).backward()
-    loss = torch.cat([term.loss.detach() for term in terms]).mean().item()
+    losses = concatenate(terms)
+    loss = losses.loss.mean().item()
     limit = config.optim.grad_clip or float("inf")
     grad_norm = nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
     if run.finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
         run.optimizer.step()
         run.ema.update(run.step + 1)
     run.optimizer.zero_grad(set_to_none=True)
-    vlb = {"vlb": torch.cat([term.vlb for term in terms]).mean().item()} if terms[0].vlb is not None else {}
-    mse = torch.cat([term.mse.detach() for term in terms]).cpu().numpy()
-    return {"t": t.numpy(), "mse": mse, "loss": loss, "grad_norm": grad_norm, "lr": lr, **vlb}
+    extra = {name: value.mean().item() for name, value in losses.extra.items()}
+    return {"t": t.numpy(), "mse": losses.mse.numpy(), "loss": loss, "grad_norm": grad_norm, "lr": lr, **extra}
 
 
-def compute_losses(
-    run: Run, network: nn.Module, part: np.ndarray, x_0: Tensor, t: Tensor, eps: Tensor, class_label: Tensor | None
-) -> Losses:
-    """The losses of the items `part` of a batch, on the run's device; autocast surrounds the network alone."""
-    x_0, t, eps = (value[part].to(run.device, non_blocking=True) for value in (x_0, t, eps))
-    cond = None if class_label is None else {"class_label": class_label[part].to(run.device)}
-    predict = autocast_network(network, run.device, run.dtype)
-    return training_losses(predict, x_0, t, eps, cond, schedule=run.schedule, config=run.config.diffusion)
+def compute_losses(run: Run, network: nn.Module, part: np.ndarray, *batch: Tensor) -> Losses:
+    """The losses of the items `part` of a batch: x_0, t, eps and, where there is one, the class label."""
+    x_0, t, eps, *class_label = (value[part].to(run.device, non_blocking=True) for value in batch)
+    cond = {"class_label": class_label[0]} if class_label else None
+    predict = autocast_network(network, run.device, run.dtype)  # autocast surrounds the network alone
+    process = {"schedule": run.schedule, "config": run.config.diffusion, "parts": run.parts}
+    return training_losses(predict, x_0, t, eps, cond, **process, label_frequencies=run.label_frequencies)
 
 
 @torch.no_grad()
@@ -141,12 +147,13 @@ def validate(run: Run, tracker: Tracker) -> None:
     rng = generator(run.config.seed, "validation")
     count = min(len(run.images.val), run.config.train.validation_images)
     # The names are sorted by class: take evenly from all of them.
-    x_0, _, class_label = run.images.val.batch(np.arange(count) * len(run.images.val) // count)
-    t = stratified_timesteps(count, run.schedule.num_train_timesteps, rng)[torch.randperm(count, generator=rng)]
+    x_0, class_label = run.images.val.batch(np.arange(count) * len(run.images.val) // count)
+    t = training_timesteps(count, run.schedule.num_train_timesteps, run.parts, rng)
+    t = t[torch.randperm(count, generator=rng)]
     eps = torch.randn(x_0.shape, generator=rng)
     parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
-    losses = [compute_losses(run, run.ema.averaged, part, x_0, t, eps, class_label).loss for part in parts]
-    loss = torch.cat(losses).mean().item()
+    batch = [x_0, t, eps] if class_label is None else [x_0, t, eps, class_label]
+    loss = concatenate([compute_losses(run, run.ema.averaged, part, *batch) for part in parts]).loss.mean().item()
     tracker.log(run.step, **{"validation/loss": loss})
     if loss < run.best:
         run.best = loss
@@ -156,33 +163,24 @@ def validate(run: Run, tracker: Tracker) -> None:
 def sample_grid(run: Run, tracker: Tracker) -> None:
     """Draw the same noise through the averaged weights as they are now: samples/step_000000.png; and the curves."""
     spec, count = run.images.train.spec, run.config.train.grid_images
-    labels = torch.arange(count, device=run.device) % max(1, len(spec.classes))
-    cond = {"class_label": labels[:, None]} if spec.classes else None
+    cond = {"class_label": spec.classes_in_turn(count).to(run.device)} if spec.attributes else None
     predict = autocast_network(run.ema.averaged, run.device, run.dtype)
-    denoiser = make_denoiser(predict, run.schedule, run.config.diffusion)
-    shape = (count, spec.channels, spec.height, spec.width)
+    denoiser = couple(make_denoiser(predict, run.schedule, run.config.diffusion, run.parts), run.parts)
+    shape = (count, run.parts.total, spec.height, spec.width)
     rngs = [generator(run.config.seed, "sample", i) for i in range(count)]
     x_0 = sample(denoiser, run.schedule, run.config.sampler, shape, generators=rngs, cond=cond, device=run.device)
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
-    write_png(path, image_grid(to_integers(x_0.nan_to_num(), "uint8")))
+    write_png(path, picture(*to_item_arrays(x_0.nan_to_num(), spec)))
     tracker.log_image(run.step, "samples", path)
     tracker.draw()
 
 
 def checkpoint(run: Run) -> dict[str, Any]:
     """Everything that sampling or resuming needs, as plain values; no image of the training set."""
-    return {
-        "step": run.step,
-        "best": run.best,
-        "window": run.window.state(),
-        "bad_in_a_row": run.finite.in_a_row,
-        "config": to_plain(run.config),
-        "images": run.images.train.spec.to_dict(),
-        "data_key": run.images.key,
-        "model": run.network.state_dict(),
-        "ema": run.ema.averaged.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-    }
+    progress = {"step": run.step, "best": run.best, "window": run.window.state(), "bad_in_a_row": run.finite.in_a_row}
+    origin = {"config": to_plain(run.config), "images": run.images.train.spec.to_dict(), "data_key": run.images.key}
+    weights = {"model": run.network, "ema": run.ema.averaged, "optimizer": run.optimizer}
+    return {**progress, **origin, **{name: owner.state_dict() for name, owner in weights.items()}}
 
 
 def save(run: Run) -> None:
@@ -205,7 +203,8 @@ def prepare(config: TrainConfig) -> Run:
     if config.train.first_images:
         images.train = images.train.subset(range(min(config.train.first_images, len(images.train))))
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
-    shape = network_shape(images.train.spec.to_dict(), learned_variance=config.diffusion.learned_variance)
+    spec = images.train.spec
+    shape = network_shape(spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
     unused = start_from(network, initial, to_plain(config)) if initial else []
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
@@ -213,20 +212,21 @@ def prepare(config: TrainConfig) -> Run:
     dtype = choose_precision(config.train.precision, device)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
     finite, window = FiniteGuard(folder, config.train.max_bad_steps), WindowMean(config.schedule.num_train_timesteps)
-    schedule = build_schedule(config.schedule)
-    run = Run(config, folder, images, schedule, network, ema, optimizer, device, dtype, finite, window)
+    schedule, parts = build_schedule(config.schedule), Parts(spec.channels, spec.label_channels)
+    frequencies = label_frequencies(images.train.encoded_labels()) if config.diffusion.label_balance else None
+    run = Run(
+        config, folder, images, parts, frequencies, schedule, network, ema, optimizer, device, dtype, finite, window
+    )
     if state is not None:
-        network.load_state_dict(state["model"])
-        averaged.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        for name, owner in {"model": network, "ema": averaged, "optimizer": optimizer}.items():
+            owner.load_state_dict(state[name])
         run.step, run.best = state["step"], state["best"]
         run.window.restore(state["window"])
         run.finite.in_a_row = state["bad_in_a_row"]
     describe_run(folder, to_plain(config), images.skipped, unused)
-    print(images.report)
-    print(f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}")
-    print(describe_precision(dtype, device))
-    print(f"run folder: {folder}" + (f", carried on from step {run.step}" if run.step else ""), flush=True)
+    counts = f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}"
+    origin = f"run folder: {folder}" + (f", carried on from step {run.step}" if run.step else "")
+    print(images.report, counts, describe_precision(dtype, device), origin, sep="\n", flush=True)
     if config.train.compile:
         network.compile()
     return run

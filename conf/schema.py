@@ -13,6 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from data import DATASETS, data_config_from_dict
+from data.folder import FolderConfig
 from diffusion.gaussian import DiffusionConfig
 from diffusion.samplers import SAMPLERS, sampler_config_from_dict
 from diffusion.schedules import PARAMETERS, ScheduleConfig
@@ -196,7 +197,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
 
 RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
 RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume")
-PLACES = ("data.path", "data.file_list", "data.val_path", "data.val_list")  # may move: the images' content is compared
+PLACES = tuple(f"data.{name}" for name in FolderConfig.PLACES)  # may change: the images' content is compared
 
 
 def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str]) -> TrainConfig:
@@ -227,9 +228,10 @@ def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str])
 
 def check_same_run(config: TrainConfig, state: dict[str, Any] | None) -> None:
     """ValueError when `config` would carry on another run than the checkpoint's (see `resumed_config`)."""
-    if state is not None and without(to_plain(config), RESUMABLE + PLACES) != without(
-        state["config"], RESUMABLE + PLACES
-    ):
+    if state is None:
+        return
+    saved = to_plain(train_config_from_dict(state["config"]))  # with the defaults of options that are newer than it
+    if without(to_plain(config), RESUMABLE + PLACES) != without(saved, RESUMABLE + PLACES):
         raise ValueError(
             f"resume={config.resume}: that run has another config; take it from conf.schema.resumed_config"
         )

@@ -4,18 +4,18 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from data.image_set import Batch
-
 
 def augment(
-    x_0: Float[Tensor, "b c h w"],
+    x_0: Float[Tensor, "b k h w"],
     generator: Generator,
     *,
     hflip: bool = False,
     vflip: bool = False,
     rot90: bool = False,
-) -> Float[Tensor, "b c h w"]:
+) -> Float[Tensor, "b k h w"]:
     """Mirror each image left-right and top-bottom with probability 1/2, and turn it by 0, 90, 180 or 270 degrees.
+
+    Channels of an encoded label map turn with the image: every encoding of one's turn is the turn of its encoding.
 
     Only what is switched on is drawn, from a CPU `generator`. `rot90` with images that are not square is a ValueError.
     """
@@ -30,17 +30,6 @@ def augment(
         turns = torch.randint(4, (b,), generator=generator).tolist()
         x_0 = torch.stack([torch.rot90(image, k, (-2, -1)) for image, k in zip(x_0, turns, strict=True)])
     return x_0
-
-
-def augment_batch(
-    batch: Batch, generator: Generator, *, hflip: bool = False, vflip: bool = False, rot90: bool = False
-) -> Batch:
-    """`augment` an image and its label map alike; the same draws as for the image alone."""
-    if batch.label_map is None:
-        return batch._replace(image=augment(batch.image, generator, hflip=hflip, vflip=vflip, rot90=rot90))
-    planes = torch.cat([batch.image, batch.label_map[:, None].float()], dim=1)  # (b, c + 1, h, w); 0..255 stay exact
-    planes = augment(planes, generator, hflip=hflip, vflip=vflip, rot90=rot90)
-    return batch._replace(image=planes[:, :-1].contiguous(), label_map=planes[:, -1].to(torch.uint8))
 
 
 def _coin(b: int, generator: Generator, like: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """A set of images as integers of one shape, and the two functions between integers and the network's [-1, 1]."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,11 @@ from jaxtyping import Float, Int64, UInt, UInt8
 from torch import Tensor
 
 from data.intensity import IntensityConfig
+from data.label_encoding import LabelEncodingConfig, decode, encode, num_channels
 
 Progress = Callable[[str, int, int], None]  # progress(what, done, total), called after each image
+# Settings that shape no stored pixel, and so are not part of a cache's key.
+NOT_PIXELS = ("val_fraction", "hflip", "vflip", "rot90", "label_encoding", "distance_limit")
 
 
 @dataclass
@@ -20,6 +23,8 @@ class ImagesConfig:
 
     `image_size`: side of a square, or [height, width]. `val_fraction`: share of the images held out for validation.
     `hflip`, `vflip`, `rot90`: random flips and quarter turns in training; switch on only what the domain allows.
+    `label_encoding`: how label maps become channels beside the image: distance, onehot or bits; `distance_limit`: of the
+    first, in pixels (see `LabelEncodingConfig`).
     """
 
     image_size: Any = 64
@@ -27,6 +32,8 @@ class ImagesConfig:
     hflip: bool = False
     vflip: bool = False
     rot90: bool = False
+    label_encoding: str = "distance"
+    distance_limit: float = 4.0
 
     def __post_init__(self) -> None:
         height, width = height_width(self.image_size)
@@ -34,6 +41,11 @@ class ImagesConfig:
             raise ValueError(f"data.val_fraction={self.val_fraction}: it must be in [0, 1)")
         if self.rot90 and height != width:
             raise ValueError(f"data.rot90=true needs square images, data.image_size is {height} x {width}")
+        self.encoding()
+
+    def encoding(self) -> LabelEncodingConfig:
+        """How label maps become channels."""
+        return LabelEncodingConfig(self.label_encoding, self.distance_limit)
 
 
 def height_width(image_size: Any) -> tuple[int, int]:
@@ -53,6 +65,7 @@ class ImageSpec:
     the pixels as stored (8-bit images, full 16-bit images, simulated scenes in their display scale).
     `attributes` names what an image as a whole can be: {"class": [...], "plane": [...]}, values in the order of their
     numbers. `label_names` names the values of the label maps, the background first; empty: there are no label maps.
+    `label_encoding` says how a label map becomes channels, which a network sees behind those of the image.
     """
 
     channels: int
@@ -63,6 +76,12 @@ class ImageSpec:
     attributes: dict[str, list[str]] = field(default_factory=dict)
     file_dtype: str | None = None
     label_names: list[str] = field(default_factory=list)
+    label_encoding: LabelEncodingConfig = field(default_factory=LabelEncodingConfig)
+
+    @property
+    def label_channels(self) -> int:
+        """Channels of an encoded label map; 0 where there are no label maps."""
+        return num_channels(self.label_encoding, len(self.label_names)) if self.label_names else 0
 
     @property
     def classes(self) -> list[str]:
@@ -80,16 +99,31 @@ class ImageSpec:
                 raise ValueError(f"class name {name!r}: it becomes a folder, so it must be a plain name")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only."""
-        return asdict(self)
+        """Plain types only; with `label_channels`, which tells the network's shape without this class."""
+        return {**asdict(self), "label_channels": self.label_channels}
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> "ImageSpec":
         """The inverse of `to_dict`; it also reads `classes`, which stood for the attribute of that name."""
         fields = {**plain, "intensity": IntensityConfig(**plain["intensity"])}
+        fields.pop("label_channels", None)
+        if "label_encoding" in fields:
+            fields["label_encoding"] = LabelEncodingConfig(**fields["label_encoding"])
         if classes := fields.pop("classes", []):
             fields["attributes"] = {"class": list(classes), **fields.get("attributes", {})}
         return cls(**fields)
+
+    def classes_in_turn(self, count: int) -> Int64[Tensor, "n a"]:
+        """Attributes of `count` images: the values of the first one take turns, the others are left open (null)."""
+        labels = torch.tensor(self.null_label, dtype=torch.int64).repeat(count, 1)
+        labels[:, 0] = torch.arange(count) % self.null_label[0]
+        return labels
+
+    def encoded(self, encoding: LabelEncodingConfig) -> "ImageSpec":
+        """The spec under another encoding of its label maps; ValueError where it has none and one is asked for."""
+        if not self.label_names and encoding != LabelEncodingConfig():
+            raise ValueError("data.label_encoding, data.distance_limit: no effect, for these images have no label maps")
+        return replace(self, label_encoding=encoding)
 
     def key_form(self) -> dict[str, Any]:
         """The spec as a part of keys: as it was before label maps and attributes, where it says the same.
@@ -97,6 +131,7 @@ class ImageSpec:
         So the caches and the runs of earlier versions are found again.
         """
         plain = self.to_dict()
+        del plain["label_encoding"], plain["label_channels"]  # label maps are kept as they are
         if self.label_names or set(self.attributes) - {"class"}:
             return plain
         del plain["label_names"], plain["attributes"]
@@ -104,13 +139,13 @@ class ImageSpec:
 
 
 class Batch(NamedTuple):
-    """Some items as tensors: images in [-1, 1], values of the label maps, and numbers of the attributes' values.
+    """Some items as tensors in [-1, 1]: the image's channels, then those of the encoded label map where there is one.
 
-    An unknown attribute has its null number (`ImageSpec.null_label`). None stands for what the set does not have.
+    `class_label` has a column an attribute, an unknown one with its null number (`ImageSpec.null_label`); None where
+    the set has no attributes.
     """
 
-    image: Float[Tensor, "b c h w"]
-    label_map: UInt8[Tensor, "b h w"] | None
+    x_0: Float[Tensor, "b k h w"]
     class_label: Int64[Tensor, "b a"] | None
 
 
@@ -150,12 +185,19 @@ class ImageSet:
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> Batch:
         """The items at `indices` as tensors."""
-        label_map = torch.from_numpy(self.label_maps(indices)) if self.spec.label_names else None
-        class_label = None
-        if self.class_labels is not None:
-            numbers = self.class_labels[np.asarray(indices, np.int64)]
-            class_label = torch.from_numpy(np.where(numbers < 0, self.spec.null_label, numbers))
-        return Batch(to_floats(self.integers(indices)), label_map, class_label)
+        x_0 = to_floats(self.integers(indices))
+        if self.spec.label_names:
+            label = encode(self.label_maps(indices), self.spec.label_encoding, len(self.spec.label_names))
+            x_0 = torch.cat([x_0, label], dim=1)
+        if self.class_labels is None:
+            return Batch(x_0, None)
+        numbers = self.class_labels[np.asarray(indices, np.int64)]
+        return Batch(x_0, torch.from_numpy(np.where(numbers < 0, self.spec.null_label, numbers)))
+
+    def encoded_labels(self, batch_size: int = 64) -> Iterator[Float[Tensor, "b l h w"]]:
+        """The channels of all label maps, batch by batch; only of a set that has them."""
+        for part in np.array_split(np.arange(len(self)), -(-len(self) // batch_size)):
+            yield encode(self.label_maps(part), self.spec.label_encoding, len(self.spec.label_names))
 
     def _planes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         assert self.rows is not None
@@ -198,3 +240,13 @@ def to_floats(pixels: UInt[np.ndarray, "..."]) -> Float[Tensor, "..."]:
     """uint8 or uint16 over the full range to float32 in [-1, 1]; `to_integers` inverts it exactly."""
     half = np.float32(np.iinfo(pixels.dtype).max / 2)
     return torch.from_numpy(pixels.astype(np.float32) / half - np.float32(1.0))
+
+
+def to_item_arrays(
+    x_0: Float[Tensor, "b k h w"], spec: ImageSpec
+) -> tuple[UInt[np.ndarray, "b c h w"], UInt8[np.ndarray, "b h w"] | None]:
+    """Samples as stored pixels and label maps: the inverse of `ImageSet.batch`. NaN or inf is a ValueError."""
+    pixels = to_integers(x_0[:, : spec.channels], spec.dtype)
+    if not spec.label_names:
+        return pixels, None
+    return pixels, decode(x_0[:, spec.channels :], spec.label_encoding, len(spec.label_names))

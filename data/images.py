@@ -14,7 +14,7 @@ from data.attributes import attribute_numbers, attribute_values, describe_attrib
 from data.cache import Recipe, cached, content_key
 from data.fit import check_fit, fit_image, fit_label_map
 from data.folder import MISSING, FolderConfig
-from data.image_set import ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
+from data.image_set import NOT_PIXELS, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
 from data.intensity import IntensityConfig
 from data.item import Entry, Item, Listing
 from data.label_map import look_at_labels
@@ -24,7 +24,6 @@ from data.survey import Seen, common_channels, common_depth, describe, look, mea
 Reader = Callable[[Any], Listing]  # list_<format>(config)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 ALWAYS_IN_KEY = ("image_size", "fit", "on_error", "channels", "intensity", "value_range")
-NOT_PIXELS = ("name", "val_fraction", "hflip", "vflip", "rot90")
 
 
 @dataclass
@@ -75,7 +74,7 @@ def _load(
         listing = _labelled_alike(listing, like.label_names)
     key = content_key(_description(config, listing, like))
     pixels, meta = cached(cache_dir, key, lambda: _recipe(config, listing, like, progress))
-    spec, names = ImageSpec.from_dict(meta["spec"]), meta["names"]
+    spec, names = ImageSpec.from_dict(meta["spec"]).encoded(config.encoding()), meta["names"]
     labels = meta["class_labels"]
     labels = None if labels is None else np.asarray(labels, np.int64).reshape(len(names), len(spec.attributes))
     group_of = {entry.name: entry.group for entry in listing.entries}
@@ -90,7 +89,7 @@ def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None)
     settings = {
         name: value
         for name, value in asdict(config).items()
-        if name in ALWAYS_IN_KEY or (name not in (*NOT_PIXELS, *config.PLACES) and value != default[name])
+        if name in ALWAYS_IN_KEY or (name not in ("name", *NOT_PIXELS, *config.PLACES) and value != default[name])
     }
     description = {
         "config": settings,

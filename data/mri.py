@@ -19,6 +19,7 @@ from data.mri_lesion import grow_lesion
 from data.mri_signal import RELAXATION, Scan, coil_shading, draw_scan, rician, tissue_signal
 
 CLASSES = ["healthy", "lesion"]
+LABELS = ["lesion"]  # what the mask of a scene marks
 
 # Directions of an image's columns, rows and of its normal; the middle of the image and the range along the normal (mm).
 PLANES = {
@@ -40,6 +41,7 @@ class MriSimConfig(ImagesConfig):
 
     name: str = "mri_sim"
     num_images: int = 2000
+    labels: bool = False  # learn images together with their label maps
     seed: int = 0
     planes: list[str] = field(default_factory=lambda: list(PLANES))
     t2_fraction: float = 0.06

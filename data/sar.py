@@ -18,6 +18,7 @@ from data.sar_ships import Ship, hull, point_response, scatterers, wake_gain
 
 LANDSCAPES = {"open_sea": open_sea, "coast": coast, "harbour": harbour}
 CLASSES = list(LANDSCAPES)
+LABELS = ["ship"]  # what the mask of a scene marks
 
 
 @dataclass
@@ -30,6 +31,7 @@ class SarSimConfig(ImagesConfig):
 
     name: str = "sar_sim"
     num_images: int = 2000
+    labels: bool = False  # learn images together with their label maps
     seed: int = 0
     hflip: bool = True
     vflip: bool = True

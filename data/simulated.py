@@ -9,28 +9,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt
+from jaxtyping import UInt8
 
 from data.cache import Recipe, cached, content_key
-from data.image_set import ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
+from data.image_set import NOT_PIXELS, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
+from data.item import BACKGROUND
 from data.split import split
-
-NOT_PIXELS = ("val_fraction", "hflip", "vflip", "rot90")  # settings that change no rendered pixel
 
 
 def load_simulated(
     config: Any, simulator: ModuleType, *, cache_dir: Path, progress: Progress | None = None
 ) -> LoadedImages:
-    """Items 0..num_images-1 of a simulator module (`simulate`, `intensity`, `CLASSES`), rendered to uint8."""
+    """Items 0..num_images-1 of a simulator module (`simulate`, `intensity`, `CLASSES`, `LABELS`), rendered to uint8."""
     height, width = height_width(config.image_size)
-    spec = ImageSpec(1, height, width, "uint8", simulator.intensity(config), {"class": list(simulator.CLASSES)})
+    labels = [BACKGROUND, *simulator.LABELS] if config.labels else []
+    spec = ImageSpec(
+        1, height, width, "uint8", simulator.intensity(config), {"class": list(simulator.CLASSES)}, label_names=labels
+    ).encoded(config.encoding())
     pixel_config = {k: v for k, v in asdict(config).items() if k not in NOT_PIXELS}
     key = content_key({"config": pixel_config, "spec": spec.key_form(), "source": _source_digest(simulator)})
 
     def recipe() -> Recipe:
-        labels: list[int] = []  # filled while the images are drawn
-        images = _render(config, simulator, labels, progress)
-        return Recipe(images, (config.num_images, 1, height, width), "uint8", {"class_labels": labels})
+        class_labels: list[int] = []  # filled while the images are drawn
+        images = _render(config, simulator, class_labels, progress)
+        shape = (config.num_images, 1 + config.labels, height, width)
+        return Recipe(images, shape, "uint8", {"class_labels": class_labels})
 
     pixels, meta = cached(cache_dir, key, recipe)
     names = [f"{config.name}_{i:06d}" for i in range(config.num_images)]
@@ -40,15 +43,16 @@ def load_simulated(
 
 
 def _render(
-    config: Any, simulator: ModuleType, labels: list[int], progress: Progress | None
-) -> Iterator[UInt[np.ndarray, "c h w"]]:
-    """Yield the scenes as pixels and note their classes in `labels`."""
+    config: Any, simulator: ModuleType, class_labels: list[int], progress: Progress | None
+) -> Iterator[UInt8[np.ndarray, "planes h w"]]:
+    """Yield the scenes as pixels, their mask behind them where labels are wanted; note classes in `class_labels`."""
     intensity = simulator.intensity(config)
     for index in range(config.num_images):
         scene = simulator.simulate(config, index)
-        labels.append(int(scene.class_label))
+        class_labels.append(int(scene.class_label))
         unit = intensity.forward(scene.physical)  # (h, w) in [0, 1]
-        yield to_integers(torch.from_numpy(2.0 * unit[None] - 1.0), "uint8")
+        pixels = to_integers(torch.from_numpy(2.0 * unit[None] - 1.0), "uint8")
+        yield np.concatenate([pixels, scene.mask[None].astype(np.uint8)]) if config.labels else pixels
         if progress is not None:
             progress(f"rendering {config.name}", index + 1, config.num_images)
 

@@ -10,11 +10,14 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from diffusion.gaussian import Cond, Denoised, Denoiser, Images
+from diffusion.parts import Parts
 from diffusion.schedules import Schedule
 
 
-def couple(denoiser: Denoiser) -> Denoiser:
-    """Image and label at the same time: the sampler draws both, (b, c + l, h, w)."""
+def couple(denoiser: Denoiser, parts: Parts) -> Denoiser:
+    """Image and label at the same time: the sampler draws both, (b, c + l, h, w). `denoiser` itself without a label."""
+    if not parts.label:
+        return denoiser
 
     def coupled(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
         return denoiser(x_t, torch.stack([t, t], dim=1), cond)

@@ -44,6 +44,17 @@ class Losses(NamedTuple):
     vlb: PerImage | None = None
     label_mse: PerImage | None = None
 
+    @property
+    def extra(self) -> dict[str, PerImage]:
+        """What there is beside loss and mse, by name."""
+        return {name: value for name in ("vlb", "label_mse") if (value := getattr(self, name)) is not None}
+
+
+def concatenate(parts: Sequence[Losses]) -> Losses:
+    """The losses of a batch that was computed in parts, detached and on the CPU."""
+    columns = zip(*parts, strict=True)
+    return Losses(*(None if column[0] is None else torch.cat(column).detach().cpu() for column in columns))
+
 
 def loss_weights(schedule: Schedule, prediction_type: str, weighting: str, gamma: float) -> Float64[Tensor, " T"]:
     """The weight of the squared error of the predicted quantity at every t.

@@ -21,6 +21,11 @@ class Parts:
     image: int
     label: int = 0
 
+    @property
+    def total(self) -> int:
+        """All channels."""
+        return self.image + self.label
+
     def split(self, x: Float[Tensor, "b k h w"]) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b l h w"]]:
         """The image's and the label's channels."""
         image, label = x.split([self.image, self.label], dim=1)

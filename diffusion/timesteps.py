@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from diffusion.parts import Parts
 from diffusion.schedules import Schedule
 
 SPACINGS = ("trailing", "leading", "linspace")
@@ -76,10 +77,16 @@ def stratified_timesteps(batch_size: int, num_train_timesteps: int, generator: t
     return (evenly * num_train_timesteps).long()
 
 
-def joint_timesteps(batch_size: int, num_train_timesteps: int, generator: torch.Generator) -> Int64[Tensor, "b 2"]:
-    """Training times of image and label, each as `stratified_timesteps` draws them, and independent of each other.
+def training_timesteps(
+    batch_size: int, num_train_timesteps: int, parts: Parts, generator: torch.Generator
+) -> Int64[Tensor, "b *parts"]:
+    """Training times as `stratified_timesteps` draws them: (b,), and (b, 2) where `parts` has a label.
 
-    The label's times are shuffled over the batch: in their order, both would rise together.
+    Those of image and label are independent: the label's are shuffled over the batch, for in their order both would
+    rise together.
     """
-    image, label = (stratified_timesteps(batch_size, num_train_timesteps, generator) for _ in range(2))
+    image = stratified_timesteps(batch_size, num_train_timesteps, generator)
+    if not parts.label:
+        return image
+    label = stratified_timesteps(batch_size, num_train_timesteps, generator)
     return torch.stack([image, label[torch.randperm(batch_size, generator=generator)]], dim=1)

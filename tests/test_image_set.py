@@ -47,8 +47,7 @@ def test_to_integers_refuses_what_is_not_a_number(bad):
 
 def test_batch_has_the_asked_images_in_order():
     images = image_set(5, [0, 1, 0, 1, 0])
-    x_0, label_map, labels = images.batch([3, 0, 3])
-    assert label_map is None
+    x_0, labels = images.batch([3, 0, 3])
     assert x_0.shape == (3, 1, 4, 6)
     assert x_0.dtype == torch.float32
     assert torch.equal(x_0[:, 0, 0, 0], torch.tensor([3.0, 0.0, 3.0]) / 127.5 - 1)

@@ -10,6 +10,7 @@ from closed_forms import COVARIANCE, given, impulses, joint_denoiser, moments, r
 from diffusion.clamping import couple
 from diffusion.gaussian import Denoised
 from diffusion.inpainting import jump_path, repaint, replace_known
+from diffusion.parts import Parts
 from diffusion.samplers import sampler_config_from_dict
 from diffusion.sampling import sample
 from diffusion.schedules import ScheduleConfig, build_schedule
@@ -18,7 +19,7 @@ from diffusion.timesteps import noise_levels, start_levels
 SCHEDULE = build_schedule(ScheduleConfig(name="cosine"))
 VALUE = 0.4  # of the known channel, the first
 EXACT = (COVARIANCE[0, 1] / COVARIANCE[0, 0] * VALUE).item(), (COVARIANCE[1, 1] - 0.27**2 / 0.25).item()
-COUPLED = couple(joint_denoiser(SCHEDULE))
+COUPLED = couple(joint_denoiser(SCHEDULE), Parts(1, 1))
 
 
 def inpainted(monkeypatch, n, resamplings=None, **options):

@@ -10,7 +10,7 @@ from diffusion.gaussian import DiffusionConfig, make_denoiser, q_sample, target
 from diffusion.losses import loss_weights, training_losses
 from diffusion.parts import Parts, scales
 from diffusion.schedules import ScheduleConfig, build_schedule
-from diffusion.timesteps import joint_timesteps, noise_levels, stratified_timesteps
+from diffusion.timesteps import noise_levels, stratified_timesteps, training_timesteps
 
 SCHEDULE = build_schedule(ScheduleConfig(name="cosine"))
 PARTS = Parts(image=3, label=2)
@@ -31,7 +31,9 @@ def test_the_diagonal_draws_image_and_label_with_their_covariance(options, monke
     for n in (50, 400):
         noise = impulses(monkeypatch, 2 * n + 3)
         levels = noise_levels(SCHEDULE, n, "trailing")
-        _, covariance = moments(run(couple(joint_denoiser(SCHEDULE)), noise((1, 2, 1, 2 * n + 3)), levels, **options))
+        _, covariance = moments(
+            run(couple(joint_denoiser(SCHEDULE), Parts(1, 1)), noise((1, 2, 1, 2 * n + 3)), levels, **options)
+        )
         errors.append((covariance - COVARIANCE).abs().max().item())
     assert errors[1] < 0.01
     assert errors[1] < errors[0]
@@ -91,7 +93,7 @@ def test_what_the_ways_through_the_square_ask_of_the_network():
     ]
     for wrap, x_t, key, expected, times in ways:
         held = {} if key is None else {key: image if key == "image" else label}
-        wrapped = wrap(denoiser) if wrap is couple else wrap(denoiser, SCHEDULE)
+        wrapped = wrap(denoiser, Parts(1, 1)) if wrap is couple else wrap(denoiser, SCHEDULE)
         x_0 = wrapped(x_t, t, {"class_label": class_label, **held}).x_0
         seen, seen_t, seen_cond = asked.pop()
         torch.testing.assert_close(seen, expected, rtol=0, atol=0)
@@ -215,7 +217,9 @@ def test_bad_label_options_are_refused(options, message):
 
 def test_times_of_image_and_label_are_stratified_and_independent():
     generator = torch.Generator().manual_seed(0)
-    batches = torch.stack([joint_timesteps(16, 1000, generator) for _ in range(2000)]).double()  # (n, 16, 2)
+    batches = torch.stack(
+        [training_timesteps(16, 1000, Parts(1, 1), generator) for _ in range(2000)]
+    ).double()  # (n, 16, 2)
     for part in range(2):  # one time in each sixteenth of the range
         strata = (batches[..., part].sort(dim=1).values * 16 / 1000).floor()
         offset = strata[:, :1] - torch.zeros(1)  # 0: the first stratum may be cut by where the draw began
@@ -229,5 +233,13 @@ def test_times_of_image_and_label_are_stratified_and_independent():
 
 
 def test_the_image_times_are_those_of_a_model_without_labels():
-    joint, alone = (f(8, 1000, torch.Generator().manual_seed(5)) for f in (joint_timesteps, stratified_timesteps))
+    joint, alone, drawn_alone = (
+        draw(torch.Generator().manual_seed(5))
+        for draw in (
+            lambda generator: training_timesteps(8, 1000, Parts(1, 1), generator),
+            lambda generator: training_timesteps(8, 1000, Parts(1), generator),
+            lambda generator: stratified_timesteps(8, 1000, generator),
+        )
+    )
+    assert (alone == drawn_alone).all()
     assert (joint[:, 0] == alone).all()

@@ -143,10 +143,11 @@ class WindowMean:
         self.quartiles: list[list[float]] = [[], [], [], []]
 
     def add(self, *, t: np.ndarray, mse: np.ndarray, **scalars: float) -> None:
-        """Take in one step: t and mse are (b,), the scalars are the step's own."""
+        """Take in one step: t is (b,), or (b, 2) of image and label; mse (b,), the scalars are the step's own."""
         for name, value in scalars.items():
             self.scalars.setdefault(name, []).append(value)
-        for quartile, value in zip(4 * t // self.num_train_timesteps, mse, strict=True):
+        t_image = t.reshape(len(t), -1)[:, 0]
+        for quartile, value in zip(4 * t_image // self.num_train_timesteps, mse, strict=True):
             self.quartiles[int(quartile)].append(float(value))
 
     def state(self) -> dict[str, Any]:
