@@ -6,13 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from data import mri, sar
+from data.coco import CocoConfig, list_coco
 from data.folder import FolderConfig, list_folder
 from data.image_set import LoadedImages, Progress
 from data.images import load_listed
+from data.masks import MasksConfig, list_masks
+from data.npz import NpzConfig, list_npz
 from data.simulated import load_simulated
+from data.yolo import YoloConfig, list_yolo
 
 DATASETS: dict[str, tuple[type, Callable[..., LoadedImages]]] = {
     "folder": (FolderConfig, partial(load_listed, reader=list_folder)),
+    "coco": (CocoConfig, partial(load_listed, reader=list_coco)),
+    "yolo": (YoloConfig, partial(load_listed, reader=list_yolo)),
+    "masks": (MasksConfig, partial(load_listed, reader=list_masks)),
+    "npz": (NpzConfig, partial(load_listed, reader=list_npz)),
     "sar_sim": (sar.SarSimConfig, partial(load_simulated, simulator=sar)),
     "mri_sim": (mri.MriSimConfig, partial(load_simulated, simulator=mri)),
 }

@@ -23,14 +23,16 @@ class UnusableImageError(ValueError):
     """An image that can be read but not used as it is; the message says why and what mends it."""
 
 
-def decode(path: Path, *, nodata: float | None = None, amplitude: bool = False) -> Num[np.ndarray, "c h w"]:
+def decode(
+    path: Path, *, nodata: float | None = None, amplitude: bool = False, indexed: bool = False
+) -> Num[np.ndarray, "c h w"]:
     """The values of an image file as (c, h, w): uint8, uint16, int32, float32 or float64, all finite.
 
     A palette is looked up, an opaque alpha channel dropped, an orientation tag applied. A 12-bit PGM comes as PIL
     gives it, scaled to 16 bits. `nodata` takes the place of NaN and of the value that a GeoTIFF declares to be no data;
-    None makes either an error. `amplitude` takes the absolute value of complex values. What cannot be read exactly is a
-    ValueError with the reason, in one line and without the file's name, which the caller knows; a file that cannot be
-    opened is an OSError.
+    None makes either an error. `amplitude` takes the absolute value of complex values. `indexed` leaves a palette's
+    indices as they are. What cannot be read exactly is a ValueError with the reason, in one line and without the file's
+    name, which the caller knows; a file that cannot be opened is an OSError.
     """
     data = path.read_bytes()
     if not data:
@@ -39,7 +41,7 @@ def decode(path: Path, *, nodata: float | None = None, amplitude: bool = False) 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _as_planes(_read(data, path.suffix.lower(), nodata), nodata, amplitude)
+            return as_planes(_read(data, path.suffix.lower(), nodata, indexed), nodata, amplitude)
     except UnusableImageError:
         raise
     except UnidentifiedImageError:
@@ -51,7 +53,7 @@ def decode(path: Path, *, nodata: float | None = None, amplitude: bool = False) 
         raise ValueError(f"truncated or damaged ({reason})") from None
 
 
-def _read(data: bytes, suffix: str, nodata: float | None) -> np.ndarray:
+def _read(data: bytes, suffix: str, nodata: float | None, indexed: bool) -> np.ndarray:
     if suffix == ".npy":
         return np.load(io.BytesIO(data), allow_pickle=False)
     if data[:4] in TIFF_MAGIC:  # by content, for PIL would read a misnamed 16-bit colour TIFF as 8-bit
@@ -62,11 +64,11 @@ def _read(data: bytes, suffix: str, nodata: float | None) -> np.ndarray:
             raise UnusableImageError("animated: save one image per file")
         if image.format == "PNG" and data[24] == 16 and data[25] != 0:  # bit depth and colour type in its header
             raise UnusableImageError("16-bit colour PNG is read with 8 bits only: save it as TIFF or as 8-bit PNG")
-        return _from_pil(image)
+        return _from_pil(image, indexed)
 
 
-def _as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.ndarray:
-    """(h, w) or (h, w, c) of any type to (c, h, w) of one that the rest of the package knows."""
+def as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.ndarray:
+    """(h, w) or (h, w, c) of any type to (c, h, w) of one that the rest of the package knows; see `decode`."""
     if image.ndim == 2:
         image = image[:, :, None]
     if image.ndim != 3 or 0 in image.shape:
@@ -96,9 +98,11 @@ def _as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.n
     return np.ascontiguousarray(image.transpose(2, 0, 1))
 
 
-def _from_pil(image: Image.Image) -> np.ndarray:
+def _from_pil(image: Image.Image, indexed: bool = False) -> np.ndarray:
     image.load()
     upright = ImageOps.exif_transpose(image)
+    if indexed and upright.mode == "P":
+        return np.asarray(upright)
     if upright.mode.startswith("I"):
         values = np.asarray(upright)
         return values.astype(np.uint16) if values.min() >= 0 and values.max() <= 65535 else values

@@ -94,6 +94,11 @@ class FolderConfig(ImagesConfig):
         return IntensityConfig(self.intensity, low, high)
 
     @property
+    def nodata_fill(self) -> float | None:
+        """The value that takes the place of no data; None where no data are an error."""
+        return None if self.nodata == "error" else float(self.nodata)
+
+    @property
     def held_out(self) -> str | None:
         """The list of names below `path` that are left to validation."""
         return self.val_list if self.val_path is None else None
@@ -138,8 +143,7 @@ def list_folder(config: FolderConfig) -> Listing:
 
 def read_image(path: Path, config: FolderConfig) -> Item:
     """The image alone, as the settings want it decoded."""
-    nodata = None if config.nodata == "error" else float(config.nodata)
-    return Item(decode(path, nodata=nodata, amplitude=config.complex == "amplitude"))
+    return Item(decode(path, nodata=config.nodata_fill, amplitude=config.complex == "amplitude"))
 
 
 def is_image(name: str) -> bool:

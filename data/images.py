@@ -48,7 +48,7 @@ def load_listed(
     if config.path == MISSING:
         raise ValueError(f"data.path is missing: data={config.name} data.path=DIR")
     train = _load(config, reader, None, cache_dir, progress)
-    report, skipped, val_key = train.report, train.skipped, train.key
+    report, skipped, val_key, val = train.report, train.skipped, train.key, None
     if (validation := config.validation()) is None:
         train_set, val_set = split(train.images, config.val_fraction, seed=0, groups=train.groups)
     else:
@@ -56,7 +56,7 @@ def load_listed(
         _check_groups_apart(config, train, val)
         train_set, val_set, val_key = train.images, val.images, val.key
         report, skipped = f"{report}\nValidation: {val.report}", skipped + val.skipped
-    report += _describe_groups(train, train_set)
+    report += _describe_groups(train, train_set, val)
     return LoadedImages(
         train_set, val_set, report, skipped, content_key({"pixels": [train.key, val_key], "train": train_set.names})
     )
@@ -105,6 +105,8 @@ def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None)
 
 def _recipe(config: FolderConfig, listing: Listing, like: ImageSpec | None, progress: Progress | None) -> Recipe:
     """Look at every item, settle what the set is, and say how its pixels come about."""
+    if not listing.entries and not listing.foreign:
+        raise ValueError(f"no images in {config.path}")
     stated = like.intensity if like else config.stated_intensity()
     usable, seen, broken = _survey(config, listing, stated, progress)
     skipped = sorted(listing.foreign + broken)
@@ -220,14 +222,15 @@ def _check_groups_apart(config: FolderConfig, train: _Loaded, val: _Loaded) -> N
         )
 
 
-def _describe_groups(loaded: _Loaded, train: ImageSet) -> str:
+def _describe_groups(loaded: _Loaded, train: ImageSet, val: _Loaded | None) -> str:
+    """How many groups are trained on, and how many `val`, or the rest of `loaded`, holds out."""
     if loaded.groups is None:
         return ""
     chosen = set(train.names)
     of_training = {g for name, g in zip(loaded.images.names, loaded.groups, strict=True) if g and name in chosen}
-    total = len({group for group in loaded.groups if group})
+    held_out = {group for group in (loaded if val is None else val).groups or [] if group} - of_training
     by = f" by {loaded.grouped_by}" if loaded.grouped_by else ""
-    return f" {total} groups{by}, none divided: {len(of_training)} to train on, {total - len(of_training)} held out."
+    return f" Groups{by}, none divided: {len(of_training)} to train on, {len(held_out)} held out."
 
 
 def _fitted(

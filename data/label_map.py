@@ -37,11 +37,11 @@ def look_at_labels(
     back = np.where(inside, fitted[np.ix_(rows, columns)], 0)  # (h, w): what became of each pixel
     objects, cut_off, vanished = {}, 0, 0
     for value in np.unique(label_map[label_map > 0]):
-        regions, count = ndimage.label(label_map == value, EIGHT_NEIGHBOURS)
-        seen, kept = np.unique(regions[inside]), np.unique(regions[back == value])
-        objects[int(value)] = count
-        cut_off += count - np.count_nonzero(seen)  # 0 numbers what is no region
-        vanished += np.count_nonzero(seen) - np.count_nonzero(kept)
+        regions = np.empty(label_map.shape, np.int32)  # numbered from 1
+        ndimage.label(label_map == value, EIGHT_NEIGHBOURS, output=regions)
+        every, seen, kept = (set(np.unique(regions[here])) - {0} for here in (regions > 0, inside, back == value))
+        objects[int(value)] = len(every)
+        cut_off, vanished = cut_off + len(every - seen), vanished + len(seen - kept)
     return SeenLabels(True, objects, cut_off, vanished)
 
 

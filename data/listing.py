@@ -3,7 +3,10 @@
 import difflib
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from data.item import Listing
 
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what operating systems leave behind, beside hidden files
 
@@ -21,13 +24,38 @@ def select(
     `held_out` is a text file of names that are left to validation. A list that names what does not exist, repeats
     itself or holds out what the other trains on is a ValueError.
     """
-    chosen = sorted(names) if file_list is None else _listed_names(where, exists, file_list, "data.file_list")
+    chosen = sorted(names) if file_list is None else listed_names(where, exists, file_list, "data.file_list")
     if held_out is None:
         return chosen
-    validation = set(_listed_names(where, exists, held_out, "data.val_list"))
+    validation = set(listed_names(where, exists, held_out, "data.val_list"))
     if file_list is not None and (both := sorted(validation.intersection(chosen))):
         raise ValueError(f"{both[0]} is in data.file_list and in data.val_list ({len(both)} such names)")
     return [name for name in chosen if name not in validation]
+
+
+def select_items(
+    listing: Listing, where: Path, file_list: str | None, held_out: str | None, max_images: int | None
+) -> Listing:
+    """The part of a listing that `select` and `max_images` leave; a list may name an item or a folder of items."""
+    foreign = dict(listing.foreign)
+    inside: dict[str, list[str]] = {}  # what a line of a list stands for
+    for name in [*(entry.name for entry in listing.entries), *foreign]:
+        for key in (name, *(folder.as_posix() for folder in PurePosixPath(name).parents)):
+            inside.setdefault(key, []).append(name)
+    names = {"data.file_list": set(inside["."]) if inside else set(), "data.val_list": set()}
+    for field, file in (("data.file_list", file_list), ("data.val_list", held_out)):
+        if file is not None:
+            listed = listed_names(where, inside.__contains__, file, field)
+            names[field] = {name for key in listed for name in inside[key]}
+    chosen, validation = names["data.file_list"], names["data.val_list"]
+    if file_list is not None and (both := sorted(chosen & validation)):
+        raise ValueError(f"{both[0]} is in data.file_list and in data.val_list ({len(both)} such names)")
+    kept = every_nth([entry.name for entry in listing.entries if entry.name in chosen - validation], max_images)
+    return replace(
+        listing,
+        entries=[entry for entry in listing.entries if entry.name in set(kept)],
+        foreign=[(name, reason) for name, reason in listing.foreign if name in chosen - validation],
+    )
 
 
 def every_nth(names: list[str], most: int | None) -> list[str]:
@@ -76,7 +104,8 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in LITTER
 
 
-def _listed_names(where: Path, exists: Callable[[str], bool], file_list: str, field: str) -> list[str]:
+def listed_names(where: Path, exists: Callable[[str], bool], file_list: str, field: str) -> list[str]:
+    """The sorted names that the text file `file_list` lists, one a line; ValueError where one is not in `where`."""
     list_path = Path(file_list).expanduser()
     if not list_path.is_file():
         raise ValueError(f"{field}: no file {list_path}")
