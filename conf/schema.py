@@ -1,4 +1,4 @@
-"""The root configs of train.py and sample.py, and the names their groups know.
+"""The root config of train.py, and the names that the groups of both programs know (sample.py: sample_schema.py).
 
 A dataclass stands beside the class it configures; this file only puts them together. Below `main` nobody sees anything
 but these dataclasses.
@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from conf.sample_schema import SampleConfig
 from data import DATASETS, data_config_from_dict
 from data.folder import FolderConfig
 from diffusion.gaussian import DiffusionConfig
@@ -137,40 +138,6 @@ class TrainConfig:
             raise ValueError(
                 f"sampler.num_inference_steps={steps} exceeds schedule.num_train_timesteps={schedule.num_train_timesteps}"
             )
-
-
-@dataclass
-class SampleConfig:
-    """What to draw from a checkpoint.
-
-    ckpt: a run folder or a checkpoint file. out: the folder to write into; by default <run folder>/generated.
-    class_label: draw this class only (its name); by default the classes take turns. weights: ema | model.
-    trajectory: also write the denoising of the first images as an animated picture.
-    """
-
-    ckpt: str = MISSING
-    sampler: Any = MISSING
-    out: str | None = None
-    num_samples: int = 64
-    batch_size: int = 16
-    seed: int = 0
-    class_label: str | None = None
-    weights: str = "ema"
-    trajectory: bool = False
-    precision: str = "auto"
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        """Refuse values outside their range with a ValueError that names the field."""
-        for name in ("num_samples", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed} must not be negative")
-        if self.weights not in ("ema", "model"):
-            raise ValueError(f"weights={self.weights} is not one of ema, model")
-        if self.precision not in ("auto", "bf16", "fp32"):
-            raise ValueError(f"precision={self.precision} is not one of auto, bf16, fp32")
 
 
 def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:

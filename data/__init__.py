@@ -1,6 +1,7 @@
 """Image sets: readers of formats, simulators, the cache that both fill, and writers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,4 +43,6 @@ def load_images(config: Any, *, cache_dir: Path, progress: Progress | None = Non
 
     `progress(what, done, total)` is called after each image that is decoded or rendered.
     """
-    return DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
+    images = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
+    images.train.spec = replace(images.train.spec, counts=images.train.value_counts())
+    return images

@@ -65,7 +65,8 @@ class ImageSpec:
     the pixels as stored (8-bit images, full 16-bit images, simulated scenes in their display scale).
     `attributes` names what an image as a whole can be: {"class": [...], "plane": [...]}, values in the order of their
     numbers. `label_names` names the values of the label maps, the background first; empty: there are no label maps.
-    `label_encoding` says how a label map becomes channels, which a network sees behind those of the image.
+    `label_encoding` says how a label map becomes channels, which a network sees behind those of the image. `counts` has
+    the number of training images with each value of each attribute.
     """
 
     channels: int
@@ -77,6 +78,7 @@ class ImageSpec:
     file_dtype: str | None = None
     label_names: list[str] = field(default_factory=list)
     label_encoding: LabelEncodingConfig = field(default_factory=LabelEncodingConfig)
+    counts: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def label_channels(self) -> int:
@@ -131,7 +133,7 @@ class ImageSpec:
         So the caches and the runs of earlier versions are found again.
         """
         plain = self.to_dict()
-        del plain["label_encoding"], plain["label_channels"]  # label maps are kept as they are
+        del plain["label_encoding"], plain["label_channels"], plain["counts"]  # no pixel depends on them
         if self.label_names or set(self.attributes) - {"class"}:
             return plain
         del plain["label_names"], plain["attributes"]
@@ -202,6 +204,13 @@ class ImageSet:
     def _planes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         assert self.rows is not None
         return np.asarray(self.pixels[self.rows[np.asarray(indices, np.int64)]])
+
+    def value_counts(self) -> dict[str, list[int]]:
+        """How many images have each value of each attribute."""
+        if self.class_labels is None:
+            return {}
+        columns = zip(self.spec.attributes.items(), self.class_labels.T, strict=True)
+        return {name: [int((column == i).sum()) for i in range(len(values))] for (name, values), column in columns}
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "ImageSet":
         """The images at `indices`, in that order, as a set of its own over the same pixels."""

@@ -36,11 +36,10 @@ class SampleFiles:
 
 
 def sample_files(folder: Path, row: Mapping[str, Any]) -> SampleFiles:
-    """The sample that a line of manifest.jsonl in `folder` names: `file`, and where it has them `label_map`, `class`."""
+    """The sample that a line of manifest.jsonl in `folder` names: `file`, and where there are any `label_map`, `attributes`."""
     name = Path(row["file"]).relative_to("images").with_suffix("").as_posix()
     label_map = folder / row["label_map"] if row.get("label_map") else None
-    attributes = {"class": row["class"]} if row.get("class") else {}
-    return SampleFiles(name, folder / row["file"], label_map, attributes)
+    return SampleFiles(name, folder / row["file"], label_map, row.get("attributes", {}))
 
 
 def write_label_map(path: Path, label_map: UInt8[np.ndarray, "h w"]) -> None:

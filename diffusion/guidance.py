@@ -1,6 +1,7 @@
 """Guidance: denoiser in, denoiser out. Training drops some attributes; their null values then stand for "any"."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int64
@@ -10,6 +11,38 @@ from diffusion.gaussian import Cond, Denoised, Denoiser, Images
 
 Interval = tuple[float | int, float | int]  # t_low, t_high in timesteps, both within
 EVERY_T: Interval = (0, float("inf"))
+
+
+@dataclass
+class GuidanceConfig:
+    """How strongly samples are driven to what they are asked for; 1 is the model as it is, 0 ignores the request.
+
+    scale: to the attributes. interval: [low, high], shares of the noise between which it acts (0 clean, 1 pure noise);
+    null: everywhere. label_scale: to a given label map.
+    """
+
+    scale: float = 1.0
+    interval: list[float] | None = None
+    label_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range with a ValueError that names the field."""
+        for name in ("scale", "label_scale"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"guidance.{name}={getattr(self, name)} must be at least 0 and finite")
+        if self.interval is not None:
+            if len(self.interval) != 2 or not 0 <= self.interval[0] < self.interval[1] <= 1:
+                raise ValueError(
+                    f"guidance.interval={list(self.interval)} must be [low, high] with 0 <= low < high <= 1"
+                )
+            if self.scale == 1:
+                raise ValueError("guidance.interval has no effect with guidance.scale=1")
+
+    def in_steps(self, num_train_timesteps: int) -> Interval:
+        """The interval in timesteps."""
+        if self.interval is None:
+            return EVERY_T
+        return self.interval[0] * (num_train_timesteps - 1), self.interval[1] * (num_train_timesteps - 1)
 
 
 def drop_classes(

@@ -5,6 +5,7 @@ and goes back and forth until the two sides agree.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -17,6 +18,31 @@ from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.timesteps import NoiseLevels
 
 Mask = Bool[Tensor, "b _ h w"]  # True where known; one channel for all, or one a channel
+
+
+METHODS = ("replace", "repaint")
+
+
+@dataclass
+class InpaintConfig:
+    """replace: the known part inside the denoiser, one walk. repaint: RePaint, which goes back and forth for better seams.
+
+    jump_length, resamplings: of RePaint, see `repaint`.
+    """
+
+    method: str = "replace"
+    jump_length: int = 10
+    resamplings: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown method, values below 1, and options without effect with a ValueError."""
+        if self.method not in METHODS:
+            raise ValueError(f"inpaint.method={self.method} is not one of {', '.join(METHODS)}")
+        for name in ("jump_length", "resamplings"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"inpaint.{name}={getattr(self, name)} must be at least 1")
+            if self.method == "replace" and getattr(self, name) != 10:
+                raise ValueError(f"inpaint.{name} has no effect on inpaint.method=replace")
 
 
 def replace_known(denoiser: Denoiser, known: Images, mask: Mask) -> Denoiser:

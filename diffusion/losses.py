@@ -1,7 +1,7 @@
 """What training minimises, and the bound on the likelihood in bits/dim."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -52,8 +52,12 @@ class Losses(NamedTuple):
 
 def concatenate(parts: Sequence[Losses]) -> Losses:
     """The losses of a batch that was computed in parts, detached and on the CPU."""
-    columns = zip(*parts, strict=True)
-    return Losses(*(None if column[0] is None else torch.cat(column).detach().cpu() for column in columns))
+
+    def join(losses: Iterable[PerImage]) -> PerImage:
+        return torch.cat(list(losses)).detach().cpu()
+
+    extra = {name: join(part.extra[name] for part in parts) for name in parts[0].extra}
+    return Losses(join(part.loss for part in parts), join(part.mse for part in parts), **extra)
 
 
 def loss_weights(schedule: Schedule, prediction_type: str, weighting: str, gamma: float) -> Float64[Tensor, " T"]:

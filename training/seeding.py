@@ -6,7 +6,16 @@ The idea of reseeding every step is EDM2's (Karras et al. 2024, training loop).
 import numpy as np
 import torch
 
-STREAMS = ("step", "sample", "validation", "dropout", "initial_weights", "epoch")
+STREAMS = (
+    "step",
+    "sample",
+    "validation",
+    "dropout",
+    "initial_weights",
+    "epoch",
+    "redraw",
+    "relabel",
+)  # new ones go last
 
 
 def derived_seed(seed: int, stream: str, number: int = 0) -> int:

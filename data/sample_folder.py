@@ -1,0 +1,60 @@
+"""The folder that samples are written into: recognised as the same request begun earlier, or refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from data.sample_files import write_whole_text
+
+VOLATILE = (
+    "out",
+    "num_samples",
+    "batch_size",
+    "trajectory",
+    "device",
+    "ckpt",
+    "format",
+    "min_area",
+    "eight_bit_copies",
+)
+
+
+def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
+    """Make `out`, or recognise it as this same request begun earlier: the numbers of the samples it holds.
+
+    `request` says what the samples depend on. ValueError when the folder holds anything else.
+    """
+    wanted = {name: value for name, value in request.items() if name not in VOLATILE}
+    request_file, manifest = out / "request.json", out / "manifest.jsonl"
+    if out.is_file():
+        raise ValueError(f"out={out} is a file: name a folder")
+    held = _read_request(request_file)
+    if held is None and out.exists() and any(out.iterdir()):
+        raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder")
+    rows = [row for row in read_manifest(out) if (out / row["file"]).is_file()]
+    different = sorted(name for name in wanted if held is not None and held.get(name) != wanted[name])
+    if rows and different:
+        raise ValueError(f"out={out} holds samples made with another {different[0]}: name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole_text(request_file, json.dumps(request, indent=2) + "\n")
+    write_whole_text(manifest, "".join(json.dumps(row) + "\n" for row in rows))
+    return {row["index"] for row in rows}
+
+
+def read_manifest(out: Path) -> list[dict[str, Any]]:
+    """The lines of `out`/manifest.jsonl; one torn by a crash is left out, and its sample drawn again."""
+    path, rows = out / "manifest.jsonl", []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def _read_request(path: Path) -> dict[str, Any] | None:
+    """What an earlier call asked for; None when there is no such file."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None

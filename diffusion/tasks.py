@@ -1,0 +1,141 @@
+"""What one denoiser can be asked for: new images (and labels), an image for a label, a label for an image, variations,
+and parts to be filled in. Each is a way through the same sampler (docs/math.md, "Image and label together").
+
+Everything is in [-1, 1]. What is drawn has the image's channels and then, where the model has a label, the label's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Generator, Tensor
+
+from diffusion.clamping import clamp_image, clamp_label, couple, ignore_label
+from diffusion.gaussian import Cond, Denoiser, Images
+from diffusion.guidance import GuidanceConfig, classifier_free_guidance, guide
+from diffusion.inpainting import InpaintConfig, repaint, replace_known
+from diffusion.noise import randn
+from diffusion.parts import Parts
+from diffusion.samplers.config import Callback, SamplerConfig
+from diffusion.sampling import sample
+from diffusion.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Artist:
+    """A denoiser, a joint one where `parts` has a label, and all that stays the same from one batch to the next.
+
+    `null_label` has the null value of each attribute. Every method draws item i of a batch from generators[i] and
+    cond[i]; `cond` holds "class_label" (b, a) where the model has attributes.
+    """
+
+    denoiser: Denoiser
+    schedule: Schedule
+    parts: Parts
+    sampler: SamplerConfig
+    guidance: GuidanceConfig
+    null_label: Sequence[int]
+    device: torch.device
+
+    def draw(
+        self,
+        size: tuple[int, int],
+        cond: Cond,
+        generators: Sequence[Generator],
+        callback: Callback | None = None,
+    ) -> Float[Tensor, "b k h w"]:
+        """New images of `size` (h, w), with their labels where the model has them."""
+        shape = (len(generators), self.parts.total, *size)
+        return self._run(couple(self.denoiser, self.parts), shape, cond, generators, callback=callback)
+
+    def draw_image(
+        self,
+        label: Float[Tensor, "b l h w"],
+        cond: Cond,
+        generators: Sequence[Generator],
+        start: Images | None = None,
+        strength: float = 1.0,
+    ) -> Float[Tensor, "b k h w"]:
+        """Images that have these labels, or with `start`, variations of images that keep them."""
+        shape = (len(label), self.parts.image, *label.shape[2:])
+        held, denoiser = {"label": label}, clamp_label(self.denoiser, self.schedule)
+        if self.guidance.label_scale != 1:
+            held["label_noise"] = randn(label.shape, generators, self.device)
+            denoiser = _guide_to_label(self.denoiser, self.schedule, self.guidance.label_scale)
+        image = self._run(denoiser, shape, (cond or {}) | held, generators, start=start, strength=strength)
+        return torch.cat([image, label], dim=1)
+
+    def draw_label(self, image: Images, cond: Cond, generators: Sequence[Generator]) -> Float[Tensor, "b l h w"]:
+        """The labels of these images. Without guidance, which would drive a label to its class."""
+        shape = (len(image), self.parts.label, *image.shape[2:])
+        denoiser = clamp_image(self.denoiser, self.schedule)
+        unguided = replace(self, guidance=GuidanceConfig())
+        return unguided._run(denoiser, shape, (cond or {}) | {"image": image}, generators)
+
+    def vary(
+        self, x_0: Float[Tensor, "b k h w"], strength: float, cond: Cond, generators: Sequence[Generator]
+    ) -> Float[Tensor, "b k h w"]:
+        """Variations of images, and of their labels with them: noised to `strength` in (0, 1] and denoised (SDEdit)."""
+        denoiser = couple(self.denoiser, self.parts)
+        return self._run(denoiser, x_0.shape, cond, generators, start=x_0, strength=strength)
+
+    def inpaint(
+        self,
+        x_0: Float[Tensor, "b k h w"],
+        known: Bool[Tensor, "b 1 h w"],
+        cond: Cond,
+        generators: Sequence[Generator],
+        config: InpaintConfig,
+    ) -> Float[Tensor, "b k h w"]:
+        """x_0 where it is `known`; elsewhere new content that fits, image and label alike."""
+        denoiser, options = couple(self.denoiser, self.parts), {}
+        if config.method == "repaint":
+            options["wrap_sampler"] = partial(
+                repaint, known=x_0, mask=known, jump_length=config.jump_length, resamplings=config.resamplings
+            )
+        else:
+            options["wrap_denoiser"] = partial(replace_known, known=x_0, mask=known)
+        drawn = self._run(denoiser, x_0.shape, cond, generators, **options)
+        return torch.where(known, x_0, drawn)
+
+    def _run(
+        self,
+        denoiser: Denoiser,
+        shape: Sequence[int],
+        cond: Cond,
+        generators: Sequence[Generator],
+        *,
+        start: Images | None = None,
+        strength: float = 1.0,
+        callback: Callback | None = None,
+        wrap_denoiser: Callable[[Denoiser], Denoiser] | None = None,
+        wrap_sampler: Callable[[Callable[..., Images]], Callable[..., Images]] | None = None,
+    ) -> Images:
+        """The sampler on the guided denoiser."""
+        interval = self.guidance.in_steps(self.schedule.num_train_timesteps)
+        denoiser = classifier_free_guidance(denoiser, self.guidance.scale, self.null_label, interval)
+        return sample(
+            denoiser if wrap_denoiser is None else wrap_denoiser(denoiser),
+            self.schedule,
+            self.sampler,
+            shape,
+            generators=generators,
+            cond=cond,
+            device=self.device,
+            callback=callback,
+            start=start,
+            strength=strength,
+            wrap_sampler=wrap_sampler,
+        )
+
+
+def _guide_to_label(denoiser: Denoiser, schedule: Schedule, scale: float) -> Denoiser:
+    """Guidance from the image without a label to the image with it; each side holds its own of cond's two labels."""
+    strong, weak = clamp_label(denoiser, schedule), ignore_label(denoiser, schedule)
+
+    def without(key: str, inner: Denoiser) -> Denoiser:
+        return lambda x_t, t, cond=None: inner(x_t, t, {k: v for k, v in (cond or {}).items() if k != key})
+
+    return guide(without("label_noise", strong), without("label", weak), scale)

@@ -1,0 +1,89 @@
+"""From a request to tensors: every mode is one way to use the same denoiser (diffusion/tasks.py)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from conf.sample_schema import SampleConfig
+from diffusion.gaussian import Cond
+from diffusion.samplers.config import Callback
+from diffusion.tasks import Artist
+from generation.request import Request
+from training.seeding import generator
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All that a sample depends on."""
+
+    artist: Artist
+    config: SampleConfig
+    request: Request
+    size: tuple[int, int]  # (h, w)
+
+    def draw(
+        self, indices: Sequence[int], attempt: int = 0, callback: Callback | None = None
+    ) -> Float[Tensor, "b k h w"]:
+        """Samples number `indices`, image channels then label channels; each from a generator of its own."""
+        artist, mode = self.artist, self.config.mode
+        rngs, cond = [self._generator(i, attempt) for i in indices], self.cond(indices)
+        image, label, known = (
+            self._given(value, indices) for value in (self.request.image, self.request.label, self.request.known)
+        )
+        if mode == "joint":
+            return artist.draw(self.size, cond, rngs, callback)
+        if mode == "from_labels":
+            assert label is not None
+            return artist.draw_image(label, cond, rngs)
+        assert image is not None
+        if mode == "annotate":
+            return torch.cat([image, artist.draw_label(image, cond, rngs)], dim=1)
+        if mode == "vary":
+            return self._vary(image, label, cond, rngs, indices)
+        assert known is not None
+        return artist.inpaint(self._labelled(image, label, cond, rngs), known, cond, rngs, self.config.inpaint)
+
+    def strength(self, index: int) -> float:
+        """How far a variation goes: the samples of one image take the strengths in turn."""
+        strengths = self.config.strengths()
+        return strengths[index % self.config.num_per_image % len(strengths)]
+
+    def cond(self, indices: Sequence[int]) -> Cond:
+        """The attributes of samples number `indices`; None where the model has none."""
+        labels = self.request.labels[list(indices)]
+        return {"class_label": torch.from_numpy(labels).to(self.artist.device)} if labels.shape[1] else None
+
+    def _vary(
+        self, image: Tensor, label: Tensor | None, cond: Cond, rngs: list[Generator], indices: Sequence[int]
+    ) -> Float[Tensor, "b k h w"]:
+        """Variations; those of one strength go together."""
+        of_sample = [self.strength(i) for i in indices]
+        drawn = torch.empty(len(indices), self.artist.parts.total, *self.size, device=self.artist.device)
+        for strength in sorted(set(of_sample)):
+            rows = [k for k, own in enumerate(of_sample) if own == strength]
+            rng, own_cond = [rngs[k] for k in rows], {name: value[rows] for name, value in (cond or {}).items()} or None
+            if label is not None:
+                drawn[rows] = self.artist.draw_image(label[rows], own_cond, rng, image[rows], strength)
+            else:
+                drawn[rows] = self.artist.vary(
+                    self._labelled(image[rows], None, own_cond, rng), strength, own_cond, rng
+                )
+        return drawn
+
+    def _labelled(self, image: Tensor, label: Tensor | None, cond: Cond, rngs: list[Generator]) -> Tensor:
+        """The image with its label, which the model finds where none was given; the image alone for a model without."""
+        if not self.artist.parts.label:
+            return image
+        return torch.cat([image, self.artist.draw_label(image, cond, rngs) if label is None else label], dim=1)
+
+    def _generator(self, index: int, attempt: int) -> Generator:
+        if attempt == 0:
+            return generator(self.config.seed, "sample", index)
+        return generator(self.config.seed, "redraw", index * self.config.max_attempts + attempt)
+
+    def _given(self, value: Tensor | None, indices: Sequence[int]) -> Tensor | None:
+        rows = [i // self.config.num_per_image for i in indices]
+        return None if value is None else value[rows].to(self.artist.device)

@@ -1,0 +1,118 @@
+"""Samples as files: one by one while they are drawn, and as a whole set at the end."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from conf.sample_schema import SampleConfig
+from data.balance import attribute_names
+from data.components import without_small
+from data.image_set import ImageSpec, to_integers, to_item_arrays
+from data.overlay import picture
+from data.sample_files import read_label_map, sample_files, write_label_map
+from data.sample_folder import read_manifest
+from data.write_coco import write_coco
+from data.write_masks import write_masks
+from data.write_npz import write_npz
+from data.write_yolo import write_yolo
+from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
+from generation.drawing import Drawing
+
+GRID_IMAGES = 64
+TRAJECTORY_IMAGES = 16
+
+
+def write_samples(
+    out: Path,
+    manifest: TextIO,
+    drawing: Drawing,
+    spec: ImageSpec,
+    x_0: Float[Tensor, "b k h w"],
+    rows: Sequence[dict[str, Any]],
+) -> None:
+    """An image file a sample in the units and depth of the training files, its label map, and then its line.
+
+    A class has a folder of its own. `rows` are the lines, each with at least "index".
+    """
+    images, label_maps = to_item_arrays(x_0, spec)
+    for k, row in enumerate(rows):
+        i = row["index"]
+        attributes = attribute_names(spec, drawing.request.labels[i])
+        folder = attributes.get("class", "")
+        path = out / "images" / folder / f"{i:06d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        line = {"file": str(write_image(path, images[k], spec).relative_to(out))}
+        if label_maps is not None:
+            path = out / "labels" / folder / f"{i:06d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_label_map(path, without_small(label_maps[k], drawing.config.min_area))
+            line["label_map"] = str(path.relative_to(out))
+        about = {"class": attributes.get("class"), "attributes": attributes}
+        manifest.write(json.dumps({**line, **about, **_source(drawing, i), **row}) + "\n")
+    manifest.flush()
+
+
+def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> None:
+    """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away."""
+    rows = sorted(read_manifest(out), key=lambda row: row["index"])
+    if not rows:
+        raise ValueError(f"not one sample was good enough in {config.max_attempts} attempts each: ask for less")
+    samples = [sample_files(out, row) for row in rows]
+    shown = samples[:GRID_IMAGES]
+    maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
+    write_png(out / "grid.png", picture(np.stack([read_pixels(sample.image, spec) for sample in shown]), maps))
+    options = {"min_area": config.min_area, "eight_bit_copies": config.eight_bit_copies}
+    if config.format == "coco":
+        write_coco(out, samples, spec, spec.label_names, **options)
+    elif config.format == "yolo":
+        write_yolo(out / "yolo", samples, spec, spec.label_names, **options)
+    elif config.format == "masks":
+        write_masks(out, samples, spec.label_names)
+    elif config.format == "npz":
+        write_npz(out, samples, spec.label_names)
+    report(rows, wanted)
+
+
+def report(rows: Sequence[dict[str, Any]], wanted: int) -> None:
+    """Say how well labels agree, and what was thrown away and why."""
+    ious = [row["label_iou"] for row in rows if "label_iou" in row]
+    if ious:
+        print(
+            f"label agreement (IoU of each label map with the one found in the image alone): mean {np.mean(ious):.3f}"
+        )
+    thrown = Counter[str]()
+    for row in rows:
+        thrown.update(row.get("discarded", {}))
+    if thrown:
+        reasons = {"label_iou": "labels that agree too little", "copy": "near a training image"}
+        print("thrown away: " + ", ".join(f"{count} ({reasons[why]})" for why, count in sorted(thrown.items())))
+    if len(rows) < wanted:
+        print(f"{wanted - len(rows)} of {wanted} samples are missing: no attempt at them was good enough")
+
+
+def write_trajectory(out: Path, drawing: Drawing, spec: ImageSpec) -> None:
+    """trajectory.gif: x_t on the left and the denoiser's guess of x_0 on the right, step by step; the image's channels."""
+    indices = range(min(len(drawing.request), TRAJECTORY_IMAGES))
+    frames = []
+
+    def record(step: int, x_t: Tensor, x_0: Tensor) -> None:
+        sides = [image_grid(to_integers(x[:, : spec.channels].clamp(-1, 1), "uint8")) for x in (x_t, x_0)]
+        frames.append(np.concatenate(sides, axis=-1))
+
+    drawing.draw(indices, callback=record)
+    write_animation(out / "trajectory.gif", frames)
+
+
+def _source(drawing: Drawing, index: int) -> dict[str, Any]:
+    """The name of what the sample started from, and how far it went from it."""
+    if not drawing.request.names:
+        return {}
+    config = drawing.config
+    source = {"source": drawing.request.names[index // config.num_per_image]}
+    return source | ({"strength": drawing.strength(index)} if config.mode == "vary" else {})
