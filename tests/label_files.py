@@ -31,7 +31,8 @@ def load(name: str, path: Path, size: Any = 8, **options: Any) -> LoadedImages:
 def coco_file(count: int = 3) -> dict[str, Any]:
     """Images a.png, b.png, ... of 8 x 8; the first has a ship as a polygon, the second a buoy as a box."""
     images = [
-        {"id": 10 + i, "file_name": f"{chr(97 + i)}.png", "width": 8, "height": 8, "scene": i // 2} for i in range(count)
+        {"id": 10 + i, "file_name": f"{chr(97 + i)}.png", "width": 8, "height": 8, "scene": i // 2}
+        for i in range(count)
     ]
     ship = {"id": 1, "image_id": 10, "category_id": 7, "bbox": [1, 1, 4, 3], "iscrowd": 0, "area": 12}
     ship["segmentation"] = [[1, 1, 5, 1, 5, 4, 1, 4]]

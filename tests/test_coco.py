@@ -105,7 +105,9 @@ def test_a_crowd_is_labelled_and_a_string_of_run_lengths_read(tmp_path):
     mask = filled((8, 8), slice(0, 8), slice(0, 3))
     counts = mask_tools.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
     rle = {"size": [8, 8], "counts": counts}
-    whole["annotations"] = [{"id": 5, "image_id": 12, "category_id": 7, "iscrowd": 1, "segmentation": rle, "bbox": [0, 0, 3, 8]}]
+    whole["annotations"] = [
+        {"id": 5, "image_id": 12, "category_id": 7, "iscrowd": 1, "segmentation": rle, "bbox": [0, 0, 3, 8]}
+    ]
     assert np.array_equal(load_coco(tmp_path, whole).train.label_maps([2])[0], 2 * mask)
 
 

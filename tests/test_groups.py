@@ -125,7 +125,10 @@ def test_a_table_names_files_stems_or_folders(tmp_path):
 
 
 def test_class_is_the_first_attribute():
-    assert list(attribute_values([entry("1", plane="a"), entry("2", plane="b", **{"class": "c"})])) == ["class", "plane"]
+    assert list(attribute_values([entry("1", plane="a"), entry("2", plane="b", **{"class": "c"})])) == [
+        "class",
+        "plane",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_names_label_names_and_attributes(tmp_path):
         label_names=np.array(["background", "sea", "ship", "buoy"]),
         name=np.array(["d", "c", "b", "a"]),
         label=np.array([0, 1, 1, 0]),
-        plane=np.array(["top", "top", "side", "side"]),
+        plane=np.array(["top", "", "side", "side"]),
         weights=np.ones(4),
     )
     train = load("npz", path).train
@@ -38,7 +38,7 @@ def test_names_label_names_and_attributes(tmp_path):
     assert train.spec.label_names == ["background", "sea", "ship", "buoy"]
     assert train.spec.attributes == {"class": ["0", "1"], "plane": ["side", "top"]}
     assert train.class_labels is not None
-    assert train.class_labels.tolist() == [[0, 0], [1, 0], [1, 1], [0, 1]]
+    assert train.class_labels.tolist() == [[0, 0], [1, 0], [1, -1], [0, 1]]
     assert np.array_equal(train.label_maps([0])[0], MAPS[3])
     (tmp_path / "list.txt").write_text("b\n")
     assert load("npz", path, file_list=str(tmp_path / "list.txt")).train.names == ["b"]
