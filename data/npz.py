@@ -26,7 +26,8 @@ class NpzConfig(FolderConfig):
     `image`: (n, c, h, w) or (n, h, w), or (n, h, w, c) of 1, 3 or 4 channels. `label_map`, `label` or `mask`: whole
     numbers (n, h, w), 0 the background. `name`: (n,) texts. `label_names`: texts, that of the background first; without
     it label_1, label_2, ... Every other array of n texts or whole numbers is the attribute of its name, and so is
-    `label` of that shape, as `class`; all else is ignored. In a file for each item nothing has the axis n.
+    `label` of that shape, as `class`; an empty text is an unknown value, and
+    all else is ignored. In a file for each item nothing has the axis n.
     """
 
     name: str = "npz"
@@ -61,7 +62,7 @@ def _list_file(path: Path, config: NpzConfig) -> Listing:
         digest.update(
             b"" if label_map is None else f"{label_map.shape} {label_map.dtype}".encode() + label_map.tobytes()
         )
-        attributes = {key: values[i] for key, values in arrays.attributes.items()}
+        attributes = {key: values[i] for key, values in arrays.attributes.items() if values[i]}
         entries.append(Entry(name, digest.hexdigest(), partial(_item, image, label_map, config), attributes))
     entries.sort(key=lambda entry: entry.name)
     return Listing(entries, label_names=_label_names([arrays]))
@@ -75,7 +76,7 @@ def _list_folder(folder: Path, config: NpzConfig) -> Listing:
         attributes = {}
         try:
             arrays = _load(folder / name, several=False)
-            attributes = {key: values[0] for key, values in arrays.attributes.items()}
+            attributes = {key: values[0] for key, values in arrays.attributes.items() if values[0]}
             loaded.append(arrays._replace(images=np.empty(0)))
         except (ValueError, OSError):
             pass  # told of when it is read
@@ -114,7 +115,7 @@ def _item(image: np.ndarray, label_map: np.ndarray | None, config: NpzConfig) ->
 def _load(path: Path, *, several: bool) -> Arrays:
     """What the archive holds; without `several` it is a single item. ValueError where that is not an image set."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] if several else archive[name][None] for name in archive.files}
     except OSError:
         raise

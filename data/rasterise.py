@@ -50,7 +50,8 @@ def polygon_mask(polygons: Sequence[Any], shape: tuple[int, int]) -> Bool[np.nda
         low, high = xy.min(0), xy.max(0)
         if (low < -max(shape)).any() or (high > 2 * max(shape)).any() or (high < 0).any() or (low > (w, h)).any():
             raise ValueError(f"a polygon lies outside the image of {h} x {w}")
-        drawn = tools.decode(tools.frPyObjects([xy.ravel().tolist()], h, w))[:, :, 0] > 0
+        rle = tools.frPyObjects([xy.ravel().tolist()], h, w)[0]
+        drawn = rle_mask({"size": [h, w], "counts": rle["counts"].decode("ascii")}, shape)
         if not drawn.any():
             x, y = np.clip(np.floor((low + high) / 2), 0, (w - 1, h - 1)).astype(int)
             drawn[y, x] = True

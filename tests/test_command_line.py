@@ -31,6 +31,8 @@ OPTIONS = [
     (["+optim.lrr=1"], "optim.lr"),
     (["steps=5"], "train.steps"),
     (["data=foldr"], "folder"),
+    (["data.annotations=x.json"], "belongs to data=coco: say data=coco data.annotations=x.json"),
+    (["data=folder", "data.path=x", "data.masks=y"], "belongs to data=masks"),
     (["sampler=dim"], "ddim"),
     (["model=unett"], "unet"),
     (["schedule=cosin"], "cosine"),

@@ -16,7 +16,7 @@ def integers(channels: int, dtype: str) -> np.ndarray:
 
 
 def spec(channels: int, dtype: str, file_dtype: str | None = None, *intensity) -> ImageSpec:
-    return ImageSpec(channels, 9, 14, dtype, IntensityConfig(*intensity), [], file_dtype)
+    return ImageSpec(channels, 9, 14, dtype, IntensityConfig(*intensity), {}, file_dtype)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+from label_files import grey, load, load_masks, save, write_mask_set
+from PIL import Image
+
+
+def test_integer_masks_become_consecutive_labels(tmp_path):
+    folder = write_mask_set(tmp_path)
+    mask = np.zeros((8, 8), np.uint8)
+    mask[0], mask[7] = 200, 5
+    save(folder / "masks" / "b.png", mask)
+    loaded = load_masks(folder)
+    assert loaded.train.spec.label_names == ["background", "label_5", "label_200"]
+    maps = loaded.train.label_maps(range(3))
+    assert np.array_equal(maps[1], np.select([mask == 5, mask == 200], [1, 2]).astype(np.uint8))
+    assert np.unique(maps[0]).tolist() == [0, 1]
+    assert "label_5 3 objects in 3 images" in loaded.report
+
+
+def colours(*values: tuple[int, int, int]) -> np.ndarray:
+    """8 x 8, one row a colour, black below."""
+    mask = np.zeros((8, 8, 3), np.uint8)
+    mask[: len(values)] = np.array(values, np.uint8)[:, None]
+    return mask
+
+
+def test_colours_found_in_the_data_or_named(tmp_path):
+    folder = write_mask_set(tmp_path)
+    for name in "abc":
+        save(folder / "masks" / f"{name}.png", colours((255, 0, 0), (0, 0, 255)))
+    train = load_masks(folder).train
+    assert train.spec.label_names == ["background", "#0000ff", "#ff0000"]
+    assert train.label_maps([0])[0, :3, 0].tolist() == [2, 1, 0]
+    palette = tmp_path / "colours.json"
+    palette.write_text(json.dumps({"ship": [255, 0, 0], "land": "#0000FF"}))
+    train = load_masks(folder, palette=str(palette)).train
+    assert train.spec.label_names == ["background", "land", "ship"]
+    assert train.label_maps([0])[0, :3, 0].tolist() == [2, 1, 0]
+    palette.write_text(json.dumps({"background": [255, 0, 0], "land": "#0000ff", "sky": [0, 0, 0]}))
+    assert load_masks(folder, palette=str(palette)).train.label_maps([0])[0, :3, 0].tolist() == [0, 2, 1]
+    palette.write_text(json.dumps({"ship": [255, 0, 0]}))
+    with pytest.raises(ValueError, match=r"a\.png: its mask a\.png: holds \(0, 0, 255\), which has no name"):
+        load_masks(folder, palette=str(palette))
+
+
+def test_an_indexed_png_counts_as_numbers_unless_colours_are_named(tmp_path):
+    folder = write_mask_set(tmp_path, 1)
+    indices = np.zeros((8, 8), np.uint8)
+    indices[0], indices[1] = 1, 2
+    picture = Image.fromarray(indices)
+    picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0] + [0] * 759)
+    picture.save(folder / "masks" / "a.png")
+    train = load_masks(folder).train
+    assert train.spec.label_names == ["background", "label_1", "label_2"]
+    assert np.array_equal(train.label_maps([0])[0], indices)
+    (tmp_path / "colours.json").write_text(json.dumps({"green": [0, 128, 0], "red": [128, 0, 0]}))
+    train = load_masks(folder, palette=str(tmp_path / "colours.json")).train
+    assert train.label_maps([0])[0, :3, 0].tolist() == [2, 1, 0]  # green comes before red
+
+
+def test_labels_json_beside_the_masks_names_them(tmp_path):
+    folder = write_mask_set(tmp_path)
+    (folder / "labels.json").write_text(json.dumps({"0": "background", "3": "sea", "5": "ship"}))
+    train = load_masks(folder).train
+    assert train.spec.label_names == ["background", "sea", "ship"]
+    assert np.unique(train.label_maps([0])).tolist() == [0, 2]
+
+
+def test_other_names_and_places_of_masks(tmp_path):
+    folder = write_mask_set(tmp_path / "set")
+    both = tmp_path / "both"
+    for name in "ab":
+        save(both / f"{name}.png", grey())
+        save(both / f"{name}_mask.png", np.eye(8, dtype=np.uint8))
+    assert load("masks", both, masks=str(both)).train.names == ["a.png", "b.png"]
+    (folder / "masks").rename(folder / "images" / "masks")
+    train = load("masks", folder / "images", masks=str(folder / "images" / "masks")).train
+    assert train.names == ["a.png", "b.png", "c.png"]
+    (folder / "images" / "masks").rename(folder / "masks")
+    for kind in ("images", "masks"):
+        (folder / kind / "x").mkdir()
+        (folder / kind / "a.png").rename(folder / kind / "x" / "a.png")
+    loaded = load_masks(folder, class_folders=True)
+    assert loaded.train.names == ["b.png", "c.png", "x/a.png"]
+    assert loaded.train.spec.classes == ["x"]
+    assert loaded.train.class_labels is not None
+    assert loaded.train.class_labels.tolist() == [[-1], [-1], [0]]
+
+
+def test_validation_masks_share_the_training_labels(tmp_path):
+    train, val = write_mask_set(tmp_path / "train"), write_mask_set(tmp_path / "val", 1)
+    mask = np.zeros((8, 8), np.uint8)
+    mask[0] = 3
+    save(train / "masks" / "a.png", mask)
+    options = {"val_path": str(val / "images"), "val_masks": str(val / "masks")}
+    loaded = load_masks(train, **options)
+    assert loaded.val.spec == loaded.train.spec
+    assert np.unique(loaded.val.label_maps([0])).tolist() == [0, 2]  # 5 alone is label 1 for itself
+    mask[0] = 9
+    save(val / "masks" / "a.png", mask)
+    with pytest.raises(ValueError, match="validation label label_9 is not a training label"):
+        load_masks(train, **options)
+
+
+def test_one_broken_mask_is_its_images_error_and_can_be_skipped(tmp_path):
+    folder = write_mask_set(tmp_path)
+    (folder / "masks" / "b.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"1 of 3 files cannot be used; b\.png: its mask b\.png: its content is none"):
+        load_masks(folder)
+    assert load_masks(folder, on_error="skip").train.names == ["a.png", "c.png"]
+
+
+def test_settings(tmp_path):
+    folder = write_mask_set(tmp_path)
+    with pytest.raises(ValueError, match=r"data\.masks is missing"):
+        load("masks", folder / "images")
+    with pytest.raises(ValueError, match=r"maks does not exist: did you mean .*masks\?"):
+        load("masks", folder / "images", masks=str(folder / "maks"))
+    with pytest.raises(ValueError, match=r"data\.palette: no file"):
+        load_masks(folder, palette="nowhere.json")
