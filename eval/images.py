@@ -105,7 +105,8 @@ def _from_manifest(folder: Path) -> list[Path]:
         lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
         paths = [folder / json.loads(line)["file"] for line in lines if line.strip()]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / MANIFEST}: every line must be JSON with a key 'file' ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{folder / MANIFEST}: every line must be JSON with a key 'file' ({reason})") from error
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: named in {folder / MANIFEST} but not there ({len(missing)} such)")
