@@ -74,9 +74,9 @@ def extract(
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     features = np.empty((len(paths), extractor.dims), dtype=np.float32)
     done = 0
-    # TF32, cuDNN's default for convolutions, would cost three digits
+    # TF32, cuDNN's default for convolutions, would cost three digits; `flags` alone would switch cuDNN off
     with (
-        torch.backends.cudnn.flags(allow_tf32=False),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
         tqdm(total=len(paths), desc=label, unit="image", leave=False) as bar,
     ):
         for batch in _batches(paths, preparation, batch_size):

@@ -65,8 +65,8 @@ def report_html(scores: Scores, closest: Image.Image) -> str:
 <h2>Figures</h2>
 {_table(figures)}
 {notes}
-<p>A figure means something only beside its floor: the same figure between two disjoint halves of the real images, n
-images each, as many as on the synthetic side. [low, high] are the 5th and 95th percentile over
+<p>A figure means something only beside its floor: the same figure between two disjoint sets of n real images, beside
+n synthetic ones. [low, high] are the 5th and 95th percentile over
 {figures[0].equal_n.repeats} random draws. At the floor, these images cannot be told from real ones by this figure
 and this number of images.</p>
 <dl>{meanings}</dl>

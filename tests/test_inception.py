@@ -112,7 +112,8 @@ def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"fc.weight": Bomb()}, tmp_path / "bomb.pth")
     (tmp_path / "text.pth").write_text("hello")
-    for name in ("bomb.pth", "text.pth"):
+    (tmp_path / "empty.pth").touch()
+    for name in ("bomb.pth", "text.pth", "empty.pth"):
         with pytest.raises(ValueError, match="cannot be read as PyTorch weights"):
             load_inception(tmp_path / name)
     assert not (tmp_path / "exploded").exists()
