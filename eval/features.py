@@ -39,9 +39,11 @@ def build_extractor(config: EvalConfig) -> Extractor:
         description = f"random_conv: a convolutional network of {RandomConv.dims} features with fixed random weights"
         return Extractor(network, RandomConv.dims, _fingerprint(network), description, "frechet_random", "kid_random")
     path, sha256 = find_weights(config)
-    published = "" if sha256.startswith(INCEPTION_SHA256) else ", NOT the published weights of FID"
-    description = f"inception: 2048 features of pool3 at 299x299, weights {sha256[:8]}{published}"
-    return Extractor(load_inception(path), DIMS, f"inception {sha256}", description, "fid", "kid")
+    network, description = load_inception(path), f"inception: 2048 features of pool3 at 299x299, weights {sha256[:8]}"
+    if sha256.startswith(INCEPTION_SHA256):
+        return Extractor(network, DIMS, f"inception {sha256}", description, "fid", "kid")
+    description += ", NOT the published weights of FID"
+    return Extractor(network, DIMS, f"inception {sha256}", description, "frechet_inception", "kid_inception")
 
 
 def _fingerprint(network: nn.Module) -> str:

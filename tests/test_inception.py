@@ -88,6 +88,11 @@ def test_other_weights_are_not_passed_off_as_the_published(extractor, weights):
     with pytest.raises(ValueError, match="inception_sha256=any"):
         find_weights(config(inception_weights=str(weights)))
     digest = find_weights(config(inception_weights=str(weights), inception_sha256="any"))[1]
+    other = build_extractor(config(inception_weights=str(weights), inception_sha256="any"))
+    assert (other.frechet, other.kid) == (
+        "frechet_inception",
+        "kid_inception",
+    )  # `fid` and `kid` are the published ones'
     assert find_weights(config(inception_weights=str(weights), inception_sha256=digest[:12].upper()))[1] == digest
 
 
