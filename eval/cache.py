@@ -40,7 +40,10 @@ def cached(
     array = compute()
     cache_dir.mkdir(parents=True, exist_ok=True)
     partial = cache_dir / f"{key}.{os.getpid()}.partial"
-    with partial.open("wb") as file:
-        np.save(file, array)
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            np.save(file, array)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return array, False

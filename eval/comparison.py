@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.config import EvalConfig
+from eval.config import MIN_REAL, EvalConfig
 from eval.fit import fit_image
 from eval.floor import floor_size
 from eval.images import ImageFolder, Preparation, open_folder
 from eval.value_range import Range, choose_ranges
 
-MIN_REAL, MIN_SYNTHETIC = 6, 3
+MIN_SYNTHETIC = 3
 THUMBNAIL = 64  # longest side in pixels at which nearest neighbours are sought
 
 
@@ -62,7 +62,8 @@ class Comparison:
             for name, side in (("real", self.real), ("synthetic", self.synthetic))
             if set(side.folder.sizes) != {size}
         ]
-        how = f"{' and '.join(changed)} to {_size(size)} (fit={self.config.fit}, bicubic, antialiased)"
+        scaling = "unscaled" if self.config.fit == "center_crop" else "bicubic, antialiased"
+        how = f"{' and '.join(changed)} to {_size(size)} (fit={self.config.fit}, {scaling})"
         return how if changed else f"none, all {_size(size)}"
 
     @property

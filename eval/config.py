@@ -1,6 +1,8 @@
 """What `python -m eval` may be told, and the checks that need no torch, so that a mistake is answered at once."""
 
 import difflib
+import math
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from eval.fit import FITS
 
 FEATURES = ("random", "inception")
 DEVICES = ("auto", "cpu", "cuda")
+MIN_REAL = 6  # two disjoint sets of 3
 INCEPTION_SHA256 = "6726825d"  # how the SHA-256 of pt_inception-2015-12-05-6726825d.pth begins
 
 
@@ -45,7 +48,8 @@ class EvalConfig:
     floor_repeats: int = 10
     """Random splits of the real images behind every floor."""
     seed: int = 0
-    batch_size: int = 64
+    batch_size: int = 16
+    """Images that go through the network together; on a CPU more cost page faults and memory, and gain nothing."""
     device: str = "auto"
     cache_dir: str = "~/.cache/speckle/eval"
     """Features are kept here by content hash, so that a folder is never read through a network twice."""
@@ -55,7 +59,7 @@ class EvalConfig:
         _one_of("features", self.features, FEATURES)
         _one_of("fit", self.fit, FITS)
         _one_of("device", self.device, DEVICES)
-        _at_least("num", self.num, 4)
+        _at_least("num", self.num, MIN_REAL)
         _at_least("floor_repeats", self.floor_repeats, 1)
         _at_least("seed", self.seed, 0)
         _at_least("batch_size", self.batch_size, 1)
@@ -93,7 +97,7 @@ def _range(field: str, value: Any) -> list[float] | None:
     if value is None:
         return None
     numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) for v in value)
-    if not numbers or value[0] >= value[1]:
+    if not numbers or not -math.inf < value[0] < value[1] < math.inf:
         raise ValueError(f"{field}={value}: must be [low, high] with low < high")
     return [float(v) for v in value]
 
@@ -114,8 +118,8 @@ def config_from_args(args: list[str]) -> EvalConfig:
             raise ValueError(f"unknown option {key!r}: {hint}")
         if not value:
             raise ValueError(f"{key}: give a value as {key}=...")
-        # a path stays as it is typed; the rest is read as OmegaConf reads a command line
-        given[key] = value if known[key] is str else _from_cli(key, arg)
+        # a path stays as it is typed but for ~; the rest is read as OmegaConf reads a command line
+        given[key] = os.path.expanduser(value) if known[key] is str else _from_cli(key, arg)
     missing = [key for key in ("real", "synthetic", "out") if key not in given]
     if missing:
         raise ValueError(f"{missing[0]}=... is missing; usage: python -m eval real=DIR synthetic=DIR out=DIR")
@@ -136,10 +140,15 @@ def _from_cli(key: str, arg: str) -> Any:
 
 
 def check_paths(config: EvalConfig) -> None:
-    """Raise ValueError unless both folders exist and writing to `out` cannot change what a later run would score."""
+    """Raise ValueError unless both folders exist, out and cache can be written, and `out` changes no later run's score."""
+    for key, name in (("out", config.out), ("cache_dir", config.cache_dir)):
+        path = Path(name).expanduser().absolute()
+        existing = next(known for known in (path, *path.parents) if known.exists())
+        if not existing.is_dir():
+            raise ValueError(f"{key}={name}: {existing} is a file, give a folder")
+        if not os.access(existing, os.W_OK):
+            raise ValueError(f"{key}={name}: {existing} cannot be written to, give another folder")
     out = Path(config.out).resolve()
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out={config.out}: is a file, give a folder")
     for key, name in (("real", config.real), ("synthetic", config.synthetic)):
         folder = Path(name)
         if not folder.is_dir():

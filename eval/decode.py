@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".npy", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -17,13 +17,15 @@ def decode(content: bytes, suffix: str) -> np.ndarray:
     if not content:
         raise ValueError("empty file")
     if suffix == ".npy":
+        if not content.startswith(b"\x93NUMPY"):
+            raise ValueError("not a .npy file")  # NumPy would take it for a pickle and advise to trust it
         pixels = np.load(io.BytesIO(content), allow_pickle=False)
     elif content[:4] in TIFF_MAGIC:
         pixels = _decode_tiff(content)
     else:
         pixels = _decode_by_pillow(content)
     planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, -1, 0)  # (c, h, w)
-    if pixels.ndim not in (2, 3) or len(planes) not in (1, 3) or planes.dtype.kind not in "uif":
+    if pixels.ndim not in (2, 3) or len(planes) not in (1, 3) or planes.dtype.kind not in "uif" or not planes.size:
         raise ValueError(
             f"array of shape {pixels.shape} and type {pixels.dtype}: only grey and RGB images are compared"
         )
@@ -36,8 +38,11 @@ def _decode_by_pillow(content: bytes) -> np.ndarray:
     # Pillow would read 16-bit colour with 8 bits; a PNG's header holds depth and colour type in bytes 24 and 25
     if content.startswith(b"\x89PNG") and content[24] == 16 and content[25] in (2, 6):
         raise ValueError("16-bit colour PNG, of which only 8 bits would be read: save it as TIFF or as 8-bit PNG")
-    with Image.open(io.BytesIO(content)) as image:
-        upright = ImageOps.exif_transpose(image)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            upright = ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:  # whose own text is a memory address
+        raise ValueError("cannot identify the image's format") from error
     if upright.mode.startswith(("I", "F")):
         return np.asarray(upright)
     return np.asarray(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))

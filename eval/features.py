@@ -39,9 +39,11 @@ def build_extractor(config: EvalConfig) -> Extractor:
         description = f"random_conv: a convolutional network of {RandomConv.dims} features with fixed random weights"
         return Extractor(network, RandomConv.dims, _fingerprint(network), description, "frechet_random", "kid_random")
     path, sha256 = find_weights(config)
-    published = "" if sha256.startswith(INCEPTION_SHA256) else ", NOT the published weights of FID"
-    description = f"inception: 2048 features of pool3 at 299x299, weights {sha256[:8]}{published}"
-    return Extractor(load_inception(path), DIMS, f"inception {sha256}", description, "fid", "kid")
+    network, description = load_inception(path), f"inception: 2048 features of pool3 at 299x299, weights {sha256[:8]}"
+    if sha256.startswith(INCEPTION_SHA256):
+        return Extractor(network, DIMS, f"inception {sha256}", description, "fid", "kid")
+    description += ", NOT the published weights of FID"
+    return Extractor(network, DIMS, f"inception {sha256}", description, "frechet_inception", "kid_inception")
 
 
 def _fingerprint(network: nn.Module) -> str:
@@ -74,9 +76,9 @@ def extract(
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     features = np.empty((len(paths), extractor.dims), dtype=np.float32)
     done = 0
-    # TF32, cuDNN's default for convolutions, would cost three digits
+    # TF32, cuDNN's default for convolutions, would cost three digits; `flags` alone would switch cuDNN off
     with (
-        torch.backends.cudnn.flags(allow_tf32=False),
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
         tqdm(total=len(paths), desc=label, unit="image", leave=False) as bar,
     ):
         for batch in _batches(paths, preparation, batch_size):

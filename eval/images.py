@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,7 +89,10 @@ def find_images(folder: Path) -> list[Path]:
     if (folder / MANIFEST).is_file():
         paths = _from_manifest(folder)
     else:
-        below = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        subfolders = [path for path in folder.iterdir() if path.is_dir()]  # rglob would not follow one that is a link
+        found = chain(folder.iterdir(), *(subfolder.rglob("*") for subfolder in subfolders))
+        images = (path for path in found if path.suffix.lower() in SUFFIXES and not path.is_dir())
+        below = sorted(path.relative_to(folder) for path in images)
         hidden = [any(part.startswith((".", "__MACOSX")) for part in path.parts) for path in below]
         paths = [folder / path for path, skip in zip(below, hidden, strict=True) if not skip]
     if not paths:
@@ -97,11 +101,12 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def _from_manifest(folder: Path) -> list[Path]:
-    lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
     try:
+        lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
         paths = [folder / json.loads(line)["file"] for line in lines if line.strip()]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / MANIFEST}: every line must be JSON with a key 'file' ({error!r})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{folder / MANIFEST}: every line must be JSON with a key 'file' ({reason})") from error
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise ValueError(f"{missing[0]}: named in {folder / MANIFEST} but not there ({len(missing)} such)")

@@ -155,7 +155,8 @@ def load_inception(path: Path) -> Inception:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for files that are not its own
-        raise ValueError(f"{path}: cannot be read as PyTorch weights ({str(error).splitlines()[0][:80]})") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path}: cannot be read as PyTorch weights ({reason[:80]})") from error
     expected = state_shapes()
     for key, shape in expected.items():
         found = state.get(key) if isinstance(state, dict) else None

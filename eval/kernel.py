@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-ALL_IMAGES = 5000  # up to here every pair of images is used
+ALL_IMAGES = 5000  # of the smaller side: up to here every pair of images is used
 SUBSETS, SUBSET_SIZE = 100, 1000
 _ROWS = 1024  # rows of the kernel matrix in memory at a time
 
@@ -21,7 +21,7 @@ class KernelDistance(NamedTuple):
 def kernel_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], *, seed: int = 0) -> KernelDistance:
     """KID with the kernel (x.y / d + 1)^3 and its standard error; ValueError with fewer than 3 images on a side.
 
-    Up to 5000 images a side: the unbiased estimate over all pairs (Gretton et al. 2012, eq. 3) and its delete-one
+    Up to 5000 images on either side: the unbiased estimate over all pairs (Gretton et al. 2012, eq. 3) and its delete-one
     jackknife. Above: the mean over 100 random subsets of 1000 (Binkowski et al. 2018, section 4); drawn from n images
     without replacement, their deviation is that of n images times sqrt(n / 1000 - 1). Both errors lie on the large side
     where the two folders come from one distribution.
@@ -29,7 +29,7 @@ def kernel_distance(x: Float[np.ndarray, "n d"], y: Float[np.ndarray, "m d"], *,
     n = min(len(x), len(y))
     if n < 3:
         raise ValueError(f"n={n}: KID and its standard error need 3 images or more on either side")
-    if max(len(x), len(y)) <= ALL_IMAGES or n <= SUBSET_SIZE:
+    if n <= ALL_IMAGES:
         return KernelDistance(*_jackknife(x, y), "all pairs, delete-one jackknife")
     random = np.random.default_rng(seed)
     values = [mmd2(_subset(x, random), _subset(y, random)) for _ in range(SUBSETS)]

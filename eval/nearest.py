@@ -52,7 +52,11 @@ def share_closer(synthetic: Float[np.ndarray, "n p"], real: Float[np.ndarray, "m
 
 
 def _nearest_rows(queries: np.ndarray, references: np.ndarray, *, exclude_self: bool) -> np.ndarray:
-    """Row of the nearest reference, from |q - r|^2 = |q|^2 + |r|^2 - 2 q.r without the term that is the same for all."""
+    """Row of the nearest reference, from |q - r|^2 = |q|^2 + |r|^2 - 2 q.r without the term that is the same for all.
+
+    In float64: where contrast is low, the terms are far larger than their differences.
+    """
+    references = references.astype(np.float64)
     squares = np.square(references).sum(axis=1)  # (m,)
     nearest = np.empty(len(queries), dtype=np.int64)
     for start in range(0, len(queries), _ROWS):

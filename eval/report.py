@@ -20,6 +20,9 @@ MEANINGS = {
     "0 would be the same cloud; with few images even real against real is far from 0.",
     "frechet_random": "The same distance in the features of a network with fixed random weights. It sees texture, "
     "contrast and layout, not meaning; it is not a FID and compares only with itself.",
+    "frechet_inception": "The same distance in the features of Inception with other weights than the published ones: not a "
+    "FID, comparable only with itself.",
+    "kid_inception": "The kernel distance in the same features.",
     "kid": "Kernel Inception distance: unbiased, so that few images do not inflate it; around 0, also below, is ideal.",
     "kid_random": "The kernel distance in the features of the random network; around 0, also below, is ideal.",
     "share_near_real": "Share of images that lie closer to a real image, pixel by pixel, than all but 1 % of the real "
@@ -65,8 +68,8 @@ def report_html(scores: Scores, closest: Image.Image) -> str:
 <h2>Figures</h2>
 {_table(figures)}
 {notes}
-<p>A figure means something only beside its floor: the same figure between two disjoint halves of the real images, n
-images each, as many as on the synthetic side. [low, high] are the 5th and 95th percentile over
+<p>A figure means something only beside its floor: the same figure between two disjoint sets of n real images, beside
+n synthetic ones. [low, high] are the 5th and 95th percentile over
 {figures[0].equal_n.repeats} random draws. At the floor, these images cannot be told from real ones by this figure
 and this number of images.</p>
 <dl>{meanings}</dl>

@@ -22,9 +22,11 @@ def choose_ranges(
         if "float" in (real.kind, synthetic.kind):
             raise ValueError(f"{synthetic.root} holds {synthetic.kind} pixels, {real.root} {real.kind}: {mend}")
         return (low, high), natural_range(synthetic)
+    values, of_real = f"values {synthetic.low:g}..{synthetic.high:g}", f"the {low:g}..{high:g} of {real.root}"
     if real.kind == "integer" and not low <= synthetic.low <= synthetic.high <= high:
-        values = f"values {synthetic.low:g}..{synthetic.high:g} leave the {low:g}..{high:g} of {real.root}"
-        raise ValueError(f"{synthetic.root}: {values}: {mend}")
+        raise ValueError(f"{synthetic.root}: {values} leave {of_real}: {mend}")
+    if real.kind == "float" and not 0.1 < (synthetic.high - synthetic.low) / (high - low) < 10:
+        raise ValueError(f"{synthetic.root}: {values} are on another scale than {of_real}: {mend}")
     return (low, high), (low, high)
 
 

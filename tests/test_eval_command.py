@@ -97,6 +97,12 @@ def test_sizes_and_depths_that_differ(folders, tmp_path):
     assert figure["range"] == "0..4095"
 
 
+def test_center_crop_is_not_called_bicubic(folders, tmp_path):
+    assert main([*folders, "size=16", "fit=center_crop"]) == 0
+    resize = metrics_of(tmp_path)["kid_random"]["resize"]
+    assert resize == "real 32x32 and synthetic 32x32 to 16x16 (fit=center_crop, unscaled)"
+
+
 def test_manifest_beside_a_grid(folders, tmp_path):
     samples = tmp_path / "samples"
     write(samples / "images", 8, seed=2)
@@ -128,7 +134,7 @@ BAD = {
     "batch_size: give a value": ["batch_size"],
     "seed=abc": ["seed=abc"],
     "seed=-1: must be 0 or more": ["seed=-1"],
-    "num=3: must be 4 or more": ["num=3"],
+    "num=5: must be 6 or more": ["num=5"],
     "num=2.5": ["num=2.5"],
     "batch_size=0": ["batch_size=0"],
     "floor_repeats=0": ["floor_repeats=0"],
@@ -139,6 +145,10 @@ BAD = {
     "size=4": ["size=4"],
     "size=[: cannot be read": ["size=["],
     "real_range=[5, 1]: must be [low, high]": ["real_range=[5,1]"],
+    "real_range=[nan, 1.0]: must be [low, high]": ["real_range=[.nan,1.0]"],
+    "synthetic_range=[0, inf]: must be [low, high]": ["synthetic_range=[0,.inf]"],
+    "/000.png is a file, give a folder": ["out=REAL/class/000.png/report"],
+    "cache is a file, give a folder": ["-cache"],
     "have no effect with features=random": ["inception_weights=x.pth"],
     "inception_weights=x.pth: no such file": ["inception_weights=x.pth", "features=inception"],
     "real=nowhere: no such folder": ["real=nowhere"],
@@ -151,6 +161,9 @@ def test_mistakes_end_in_one_line(folders, tmp_path, capsys, message):
     changes = [change.replace("REAL", folders[0][5:]) for change in BAD[message]]
     if changes == ["-out"]:
         folders, changes = folders[:2], []
+    if changes == ["-cache"]:
+        changes = [f"cache_dir={tmp_path / 'cache' / 'deeper'}"]
+        (tmp_path / "cache").touch()
     assert main([*folders, *changes]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -203,6 +216,14 @@ def test_paths_stay_as_typed(tmp_path):
     odd = write(tmp_path / "a: b, [c] 007", 3, seed=0)
     config = config_from_args([f"real={odd}", f"synthetic={odd}", "out=1e3", "size=[16,24]", "num=null"])
     assert (config.real, config.out, config.size, config.num) == (str(odd), "1e3", [16, 24], None)
+
+
+def test_home_is_looked_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("real", "synthetic"):
+        write(tmp_path / name, 3, seed=0)
+    config = config_from_args(["real=~/real", "synthetic=~/synthetic", "out=~/out"])
+    assert (config.real, config.out) == (str(tmp_path / "real"), str(tmp_path / "out"))
 
 
 def test_defaults_are_valid():

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from eval.cache import cached, content_hash
 from eval.config import EvalConfig
-from eval.features import build_extractor, extract
+from eval.features import Extractor, build_extractor, extract
 from eval.frechet import frechet_from_features
 from eval.images import Preparation, open_folder
 from eval.random_conv import RandomConv
@@ -105,6 +105,20 @@ def test_batches_do_not_matter(tmp_path):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_cudnn_stays_on_without_tf32(tmp_path):
+    seen = []
+
+    class Probe(torch.nn.Module):
+        def forward(self, x):
+            seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+            return x.flatten(1)[:, :4]
+
+    folder = open_folder(write(tmp_path / "images", textures(2)))
+    probe = Extractor(Probe(), 4, "", "", "", "")
+    extract(probe, folder.paths, PREPARATION, batch_size=2, device=torch.device("cpu"))
+    assert seen == [(True, False)]
+
+
 def test_only_inception_is_called_fid(tmp_path):
     extractor = build_extractor(config(tmp_path))
     assert (extractor.frechet, extractor.kid) == ("frechet_random", "kid_random")
@@ -127,6 +141,17 @@ def test_cache(tmp_path):
     assert (cached(tmp_path / "cache", "key", compute)[0] == first).all()
     assert len(calls) == 2
     assert [p.name for p in path.parent.iterdir()] == ["key.npy"]
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(file, array):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("eval.cache.np.save", full)
+    with pytest.raises(OSError, match="No space left"):
+        cached(tmp_path, "key", lambda: np.zeros((2, 3), np.float32))
+    assert not any(tmp_path.iterdir())
 
 
 def test_what_a_cache_key_depends_on(tmp_path):

@@ -88,6 +88,14 @@ def test_copies_are_found():
     assert nearest.distance[:30].max() == 0.0
 
 
+def test_copies_are_found_where_contrast_is_low():
+    # float32 would lose the differences, 1e-4, in squares of 0.25
+    real = (0.5 + 1e-4 * gaussian(200, d=4096, seed=1)).astype(np.float32)
+    nearest = find_nearest(real[40:60], real)
+    assert nearest.index.tolist() == list(range(40, 60))
+    assert nearest.copies == 20
+
+
 def test_copies_are_found_beside_duplicates_in_the_real_folder():
     real = np.repeat(gaussian(50, seed=1), 2, axis=0)  # every threshold is 0
     assert share_closer(real[:10], real) == 1.0

@@ -78,6 +78,9 @@ def test_orientation_tag_is_applied(tmp_path):
         ("deep.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 16 + b"\x10\x02" + b"\0" * 9, "16-bit colour PNG"),
         ("many.npy", "channels", "only grey and RGB"),
         ("nan.tif", "nan", "NaN"),
+        ("void.npy", "void", r"shape \(0, 5\)"),
+        ("text.npy", b"hello", "not a .npy file"),
+        ("text.tif", b"hello", "cannot identify the image's format"),
         ("pickle.npy", "pickle", "allow_pickle"),
     ],
 )
@@ -89,6 +92,8 @@ def test_unusable_files_are_named_and_counted(tmp_path, name, content, reason):
         path.write_bytes((tmp_path / "good0.png").read_bytes()[:200])
     elif content == "channels":
         np.save(path, np.zeros((4, 4, 2)))
+    elif content == "void":
+        np.save(path, np.zeros((0, 5)))
     elif content == "nan":
         save(path, np.full((4, 4), np.nan, np.float32))
     elif content == "pickle":
@@ -112,7 +117,15 @@ def test_listing(tmp_path):
     for name in ("b/2.PNG", "a/1.png", "3.png", ".hidden/4.png"):
         save(tmp_path / name, noise((8, 8)), format="PNG")
     (tmp_path / "notes.txt").write_text("")
-    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path)] == ["3.png", "a/1.png", "b/2.PNG"]
+    (tmp_path / "folder.png").mkdir()
+    save(tmp_path.parent / f"{tmp_path.name}-elsewhere" / "5.png", noise((8, 8)))
+    (tmp_path / "c").symlink_to(tmp_path.parent / f"{tmp_path.name}-elsewhere")  # a class that lies on another disk
+    assert [str(p.relative_to(tmp_path)) for p in find_images(tmp_path)] == [
+        "3.png",
+        "a/1.png",
+        "b/2.PNG",
+        "c/5.png",
+    ]
 
 
 def test_manifest_decides(tmp_path):
@@ -124,9 +137,9 @@ def test_manifest_decides(tmp_path):
     (tmp_path / "manifest.jsonl").write_text('{"file": "images/7.png"}\n')
     with pytest.raises(ValueError, match=r"images/7\.png: named in .*manifest\.jsonl but not there"):
         find_images(tmp_path)
-    for torn in ('{"file": "im', "[]", '{"name": 1}'):
-        (tmp_path / "manifest.jsonl").write_text(torn)
-        with pytest.raises(ValueError, match="every line must be JSON with a key 'file'"):
+    for torn in (b'{"file": "im', b"[]", b'{"name": 1}', b'{"file": "\xff"}'):
+        (tmp_path / "manifest.jsonl").write_bytes(torn)
+        with pytest.raises(ValueError, match="manifest.jsonl: every line must be JSON with a key 'file'"):
             find_images(tmp_path)
 
 
@@ -167,7 +180,8 @@ def test_ranges(tmp_path):
     assert choose_ranges(real, other, None, None) == ((-1, 3), (-1, 3))
     assert choose_ranges(twelve, sixteen, (0.0, 4095.0), (0.0, 65535.0)) == ((0, 4095), (0, 65535))
     assert choose_ranges(twelve, dark, None, (0.0, 1000.0)) == ((0, 4095), (0, 1000))
-    for pair in ((twelve, sixteen), (eight, real), (real, twelve)):
+    thousandth = folder_of(tmp_path / "m", np.array([[-0.001, 0.003]], np.float32), ".tif")
+    for pair in ((twelve, sixteen), (eight, real), (real, twelve), (real, thousandth), (thousandth, real)):
         with pytest.raises(ValueError, match=r"give real_range=\[low,high\] and synthetic_range"):
             choose_ranges(*pair, None, None)
 

@@ -80,6 +80,16 @@ def test_subsets(monkeypatch):
     assert in_subsets.standard_error == pytest.approx(of_all.standard_error, rel=0.3)
 
 
+def test_standard_error_with_few_on_one_side_and_many_on_the_other(monkeypatch):
+    monkeypatch.setattr(kernel, "ALL_IMAGES", 300)
+    monkeypatch.setattr(kernel, "SUBSET_SIZE", 100)
+    random = np.random.default_rng(7)
+    x, y = random.standard_normal((102, 8)), random.standard_normal((600, 8)) + 0.5
+    found = kernel_distance(x, y)
+    monkeypatch.undo()
+    assert found.standard_error == pytest.approx(kernel_distance(x, y).standard_error, rel=0.3)
+
+
 def test_subsets_are_drawn_by_the_seed(monkeypatch):
     monkeypatch.setattr(kernel, "ALL_IMAGES", 50)
     monkeypatch.setattr(kernel, "SUBSET_SIZE", 20)

@@ -88,6 +88,11 @@ def test_other_weights_are_not_passed_off_as_the_published(extractor, weights):
     with pytest.raises(ValueError, match="inception_sha256=any"):
         find_weights(config(inception_weights=str(weights)))
     digest = find_weights(config(inception_weights=str(weights), inception_sha256="any"))[1]
+    other = build_extractor(config(inception_weights=str(weights), inception_sha256="any"))
+    assert (other.frechet, other.kid) == (
+        "frechet_inception",
+        "kid_inception",
+    )  # `fid` and `kid` are the published ones'
     assert find_weights(config(inception_weights=str(weights), inception_sha256=digest[:12].upper()))[1] == digest
 
 
@@ -112,7 +117,8 @@ def test_nothing_in_a_file_is_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"fc.weight": Bomb()}, tmp_path / "bomb.pth")
     (tmp_path / "text.pth").write_text("hello")
-    for name in ("bomb.pth", "text.pth"):
+    (tmp_path / "empty.pth").touch()
+    for name in ("bomb.pth", "text.pth", "empty.pth"):
         with pytest.raises(ValueError, match="cannot be read as PyTorch weights"):
             load_inception(tmp_path / name)
     assert not (tmp_path / "exploded").exists()
