@@ -44,5 +44,5 @@ def load_images(config: Any, *, cache_dir: Path, progress: Progress | None = Non
     `progress(what, done, total)` is called after each image that is decoded or rendered.
     """
     images = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
-    images.train.spec = replace(images.train.spec, counts=images.train.value_counts())
+    images.train.spec = images.val.spec = replace(images.train.spec, counts=images.train.value_counts())
     return images

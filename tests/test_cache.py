@@ -190,6 +190,7 @@ def test_content_key_changes_with_the_description():
 class RampConfig(ImagesConfig):
     name: str = "ramp"
     num_images: int = 12
+    labels: bool = False
     seed: int = 0
 
 
@@ -200,13 +201,16 @@ def ramp_simulator(folder: Path, calls: list[int]) -> ModuleType:
         calls.append(index)
         physical = np.full((config.image_size, config.image_size), float(index))
         physical[0, 0] = 100.0
-        return SimpleNamespace(physical=physical, class_label=index % 3)
+        return SimpleNamespace(physical=physical, class_label=index % 3, mask=physical == 100.0)
 
     module = ModuleType("ramp")
     module.__file__ = str(folder / "ramp.py")
     (folder / "ramp.py").write_text("version 1")
     module.__dict__.update(
-        CLASSES=["a", "b", "c"], simulate=simulate, intensity=lambda config: IntensityConfig("linear", 0.0, 51.0)
+        CLASSES=["a", "b", "c"],
+        LABELS=["corner"],
+        simulate=simulate,
+        intensity=lambda config: IntensityConfig("linear", 0.0, 51.0),
     )
     return module
 
@@ -232,6 +236,16 @@ def test_a_simulated_set_is_rendered_once(tmp_path):
             assert part.integers([i])[0, 0, 0, 0] == 255
     assert "12 simulated images, 4 x 4" in first.report
     assert "a 4, b 4, c 4" in first.report
+
+
+def test_a_simulator_gives_its_masks_where_labels_are_wanted(tmp_path):
+    loaded = load_simulated(
+        RampConfig(image_size=4, labels=True), ramp_simulator(tmp_path, []), cache_dir=tmp_path / "c"
+    )
+    assert loaded.train.spec.label_names == ["background", "corner"]
+    for part in (loaded.train, loaded.val):
+        assert (part.label_maps(range(len(part))).reshape(-1, 16) == [1] + [0] * 15).all()
+        assert (part.integers(range(len(part)))[:, 0, 0, 0] == 255).all()
 
 
 def test_what_a_rendering_depends_on_makes_a_new_one(tmp_path):

@@ -68,7 +68,7 @@ def test_a_flat_folder_keeps_8_bit_pixels_exactly(folder):
     assert (loaded.train.spec.channels, loaded.train.spec.dtype) == (1, "uint8")
     for i, name in enumerate(loaded.train.names):
         assert np.array_equal(loaded.train.integers([i])[0, 0], images[name])
-    assert np.array_equal(loaded.train.batch([2]).image[0, 0], to_floats(images["2.png"]))
+    assert np.array_equal(loaded.train.batch([2]).x_0[0, 0], to_floats(images["2.png"]))
 
 
 def test_subfolders_are_classes_in_alphabetical_order(folder):
@@ -184,7 +184,7 @@ def test_bit_depth_of_16_bit_files_is_measured_over_the_set(folder, highest, top
     assert (train.spec.intensity.low, train.spec.intensity.high) == (0, top)
     assert train.spec.file_dtype == (None if top == 65535 else "uint16")
     assert np.array_equal(train.integers([0, 1])[:, 0], np.rint(np.stack([dim, bright]) * (65535 / top)))
-    assert train.batch([1]).image.max() == pytest.approx(2 * highest / top - 1, abs=2e-5)
+    assert train.batch([1]).x_0.max() == pytest.approx(2 * highest / top - 1, abs=2e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.int32, np.uint32, np.float16])
@@ -208,7 +208,7 @@ def test_other_numbers_are_mapped_from_least_to_greatest(folder, dtype, extensio
 def test_a_float_tiff_in_0_to_1_fills_the_range(folder):
     image = RNG.random((8, 8)).astype(np.float32)
     save(folder / "a.tiff", image)
-    x_0 = load(folder).train.batch([0]).image
+    x_0 = load(folder).train.batch([0]).x_0
     assert (x_0.min(), x_0.max()) == (-1, 1)
     assert len(np.unique(x_0)) == len(np.unique(image))
 
@@ -225,7 +225,7 @@ def test_a_log_map_spreads_what_lies_near_black(folder):
     save(folder / "a.png", amplitude)
     assert "lowest" in load(folder, value_range=[0, 65535]).report
     loaded = load(folder, intensity="log", value_range=[1, 60000])
-    assert loaded.train.batch([0]).image.flatten().diff().std() < 0.05
+    assert loaded.train.batch([0]).x_0.flatten().diff().std() < 0.05
     assert "lowest" not in loaded.report
 
 
@@ -634,12 +634,12 @@ def test_a_validation_folder_is_mapped_and_labelled_as_the_training_folder(tmp_p
     for name in ["a", "b"]:
         save(tmp_path / "train" / name / "1.tif", values)
     save(tmp_path / "val" / "b" / "2.tif", values / 2)
-    assert load(tmp_path / "val").train.batch([0]).image.max() == 1  # for itself, and cached as such
+    assert load(tmp_path / "val").train.batch([0]).x_0.max() == 1  # for itself, and cached as such
     loaded = load(tmp_path / "train", val_path=str(tmp_path / "val"))
     assert loaded.val.spec == loaded.train.spec
     assert loaded.val.class_labels is not None
     assert loaded.val.class_labels.tolist() == [[1]]
-    assert loaded.val.batch([0]).image.max() == pytest.approx(0, abs=1e-4)
+    assert loaded.val.batch([0]).x_0.max() == pytest.approx(0, abs=1e-4)
     assert "Validation: 1 image " in loaded.report
 
 
@@ -718,7 +718,7 @@ def test_epochs_from_the_cache_decode_nothing(folder, decodings):
     for _ in range(5):
         order = RNG.permutation(n)
         for start in range(0, n, 50):
-            x_0 = loaded.train.batch(order[start : start + 50]).image
+            x_0 = loaded.train.batch(order[start : start + 50]).x_0
             assert np.array_equal(x_0[:, 0], to_floats(image[order[start : start + 50]]))
     assert decodings == []
 

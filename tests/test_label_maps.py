@@ -1,14 +1,19 @@
 """Label maps go where their images go: fitted, counted, cached beside them, flipped and turned with them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from data.augment import augment, augment_batch
+from data.augment import augment
 from data.fit import FITS, coverage, fit_image, fit_label_map
-from data.image_set import Batch, ImageSet, ImageSpec
+from data.image_set import ImageSet, ImageSpec, to_floats, to_item_arrays
 from data.intensity import IntensityConfig
+from data.label_encoding import LabelEncodingConfig
 from data.label_map import describe_labels, look_at_labels
+
+ONEHOT = LabelEncodingConfig("onehot")
 
 
 def square(height: int, width: int, top: int, left: int, side: int, value: int = 1) -> np.ndarray:
@@ -110,7 +115,7 @@ def labelled(n: int = 5, dtype: str = "uint8") -> ImageSet:
     pixels[:, 0] = np.arange(n)[:, None, None]
     pixels[:, 0, 0, 0] = 100
     pixels[:, 1, 0, 3] = np.arange(n) % 3
-    spec = ImageSpec(1, 4, 4, dtype, IntensityConfig(), {"plane": ["a", "b"]}, None, ["background", "x", "y"])
+    spec = ImageSpec(1, 4, 4, dtype, IntensityConfig(), {"plane": ["a", "b"]}, None, ["background", "x", "y"], ONEHOT)
     return ImageSet(pixels, np.array([[0], [-1], [1], [0], [1]]), [str(i) for i in range(n)], spec)
 
 
@@ -120,10 +125,14 @@ def test_a_label_map_is_no_channel_of_the_image(dtype):
     assert images.integers([3, 4]).shape == (2, 1, 4, 4)
     assert images.label_maps([4, 1])[:, 0, 3].tolist() == [1, 1]
     batch = images.subset([4, 2]).batch([1, 0])
-    assert batch.image.shape == (2, 1, 4, 4)
-    assert batch.label_map is not None
-    assert batch.label_map.dtype == torch.uint8
-    assert batch.label_map[:, 0, 3].tolist() == [2, 1]
+    assert batch.x_0.shape == (2, 3, 4, 4)
+    assert torch.equal(batch.x_0[:, :1], to_floats(images.integers([2, 4])))
+    assert batch.x_0[:, 1:, 0, 3].tolist() == [[-1, 1], [1, -1]]  # y, x
+    assert (batch.x_0[:, 1:, 1:] == -1).all()
+    pixels, label_maps = to_item_arrays(batch.x_0, images.spec)
+    assert np.array_equal(pixels, images.integers([2, 4]))
+    assert label_maps is not None
+    assert np.array_equal(label_maps, images.label_maps([2, 4]))
     assert batch.class_label is not None
     assert batch.class_label.tolist() == [[1], [1]]
 
@@ -137,29 +146,25 @@ def test_an_unknown_attribute_has_its_null_number():
     assert class_label.dtype == torch.int64
 
 
-def test_image_and_map_are_turned_alike_by_the_draws_for_the_image_alone():
-    image = torch.randn(64, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-    label_map = (image[:, 0] > 0.5).to(torch.uint8) * 200
-    batch = Batch(image, label_map, None)
-    rngs = [torch.Generator().manual_seed(7) for _ in range(3)]
-    turned = augment_batch(batch, rngs[0], hflip=True, vflip=True, rot90=True)
-    alone = augment(image, rngs[1], hflip=True, vflip=True, rot90=True)
-    assert torch.equal(turned.image, alone)
-    assert turned.label_map is not None
-    assert torch.equal(turned.label_map, (alone[:, 0] > 0.5).to(torch.uint8) * 200)
-    assert not torch.equal(turned.label_map, label_map)
-    unlabelled = augment_batch(batch._replace(label_map=None), rngs[2], hflip=True, vflip=True, rot90=True)
-    assert torch.equal(unlabelled.image, alone)
-    assert rngs[0].get_state().tolist() == rngs[1].get_state().tolist()
+def test_the_encoded_map_turns_with_the_image():
+    """Whatever the draw, an image that says where the label is still says so."""
+    images = labelled(64)
+    pixels = images.pixels.copy()
+    pixels[:, 0] = np.where(pixels[:, 1] > 0, 255, 0)
+    batch = ImageSet(pixels, None, images.names, replace(images.spec, attributes={})).batch(range(64))
+    turned = augment(batch.x_0, torch.Generator().manual_seed(7), hflip=True, vflip=True, rot90=True)
+    assert torch.equal(turned[:, 0], turned[:, 1:].amax(dim=1))
+    assert not torch.equal(turned, batch.x_0)
 
 
 def test_the_spec_reads_its_older_form_and_keeps_its_keys():
     spec = ImageSpec(1, 4, 4, attributes={"class": ["a", "b"]})
     assert spec.classes == ["a", "b"]
-    old = {k: v for k, v in spec.to_dict().items() if k not in ("attributes", "label_names")}
+    new = ("attributes", "label_names", "label_encoding", "label_channels", "counts")
+    old = {k: v for k, v in spec.to_dict().items() if k not in new}
     assert ImageSpec.from_dict({**old, "classes": ["a", "b"]}) == spec
     assert ImageSpec.from_dict({**old, "classes": []}) == ImageSpec(1, 4, 4)
     assert spec.key_form() == {**old, "classes": ["a", "b"]}
     whole = ImageSpec(1, 4, 4, attributes={"class": ["a"], "plane": ["x"]}, label_names=["background", "ship"])
     assert ImageSpec.from_dict(whole.to_dict()) == whole
-    assert whole.key_form() == whole.to_dict()
+    assert whole.key_form() == {k: v for k, v in whole.to_dict().items() if k in {*old, "attributes", "label_names"}}

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from data.coco import CocoConfig, list_coco
 from data.components import instances
 from data.decode import decode
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
-from data.item import Box, Item
+from data.item import Box, Item, Listing
+from data.masks import MasksConfig, list_masks
+from data.npz import NpzConfig, list_npz
 from data.outline import outline
 from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
 from data.write_coco import run_lengths, write_coco
@@ -100,11 +103,34 @@ WRITERS: dict[str, Write] = {
     "masks": lambda out, samples, spec: write_masks(out, samples, NAMES),
     "npz": lambda out, samples, spec: write_npz(out, samples, NAMES),
 }
+
+
+def by_our_reader(listing: Listing, out: Path) -> dict[str, Item]:
+    """What our own reader of the format finds."""
+    assert listing.label_names == NAMES
+    return {entry.name: entry.read() for entry in listing.entries}
+
+
+def read_coco(out: Path) -> dict[str, Item]:
+    return by_our_reader(list_coco(CocoConfig(path=f"{out}/images", annotations=f"{out}/annotations.json")), out)
+
+
+def read_masks(out: Path) -> dict[str, Item]:
+    return by_our_reader(list_masks(MasksConfig(path=f"{out}/images", masks=f"{out}/masks", class_folders=True)), out)
+
+
+def read_npz(out: Path) -> dict[str, Item]:
+    return by_our_reader(list_npz(NpzConfig(path=f"{out}/dataset.npz")), out)
+
+
 PARSERS: list[tuple[str, Callable[[Path], dict[str, Item]]]] = [
     ("coco", parse_coco),
     ("yolo", parse_yolo),
     ("masks", parse_masks),
     ("npz", parse_npz),
+    ("coco", read_coco),
+    ("masks", read_masks),
+    ("npz", read_npz),
 ]
 
 
@@ -130,7 +156,12 @@ def drawn(out: Path, spec: ImageSpec, maps: np.ndarray) -> list[SampleFiles]:
         pixels = rng.integers(0, np.iinfo(spec.dtype).max + 1, shape).astype(spec.dtype)
         path = write_image(out / "images" / folder / f"{i:06d}.png", pixels, spec)
         write_label_map(out / "labels" / f"{i:06d}.png", label_map)
-        row = {"file": str(path.relative_to(out)), "label_map": f"labels/{i:06d}.png", "class": folder, "index": i}
+        row = {
+            "file": str(path.relative_to(out)),
+            "label_map": f"labels/{i:06d}.png",
+            "attributes": {"class": folder},
+            "index": i,
+        }
         samples.append(sample_files(out, json.loads(json.dumps(row))))
     return samples
 
