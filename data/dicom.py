@@ -1,0 +1,207 @@
+"""A tree of DICOM files as a set of images, grouped by patient, in physical units.
+
+Slices are shown as they are stored, which for patients lying on their backs is the radiologists' way. No resampling to
+square pixels. DICOM segmentations are not read: an image set from DICOM has no label maps.
+"""
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from data.dicom_file import LIMIT, Frame, find_frames, read_frame
+from data.item import Entry, Item, Listing
+from data.libraries import medical
+from data.tree import files_below
+
+# What may become an attribute: how an image was made, never whose or when it is. Descriptions and protocol names are
+# free text, into which people may have typed anything.
+ATTRIBUTES = (
+    "AcquisitionContrast", "BodyPartExamined", "ContrastBolusAgent", "ConvolutionKernel",
+    "EchoTime", "FlipAngle", "ImageLaterality", "ImageType", "KVP", "Laterality", "MRAcquisitionType",
+    "MagneticFieldStrength", "Manufacturer", "ManufacturerModelName", "Modality", "PatientPosition", "ProtocolName",
+    "RepetitionTime", "ScanningSequence", "SequenceName", "SequenceVariant", "SeriesDescription", "SliceThickness",
+    "ViewPosition",
+)  # fmt: skip
+Key = tuple[Path, str, int]  # path, digest and frame: what read_frame wants
+
+
+@dataclass
+class DicomConfig:
+    """What is particular to DICOM.
+
+    `window`: the values to be black and white, as [center, width] in the units of the values (HU in CT), or `dicom`:
+    the window that the files state, which must be one. It is the set's value_range (see `dicom_value_range`): no image
+    is clipped on its own. `percentiles`: [low, high], as [0.5, 99.5]: each series is scaled linearly so that these
+    percentiles become 0 and 1, for scanners whose units mean nothing (MR). `hide_patients`: groups are hashes of
+    PatientID; a hash hides an ID from readers, not from somebody who can try all IDs. `dicom_attributes`: tags whose
+    values become attributes of the images, out of ATTRIBUTES.
+    """
+
+    window: Any = None
+    percentiles: Any = None
+    hide_patients: bool = True
+    dicom_attributes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.window not in (None, "dicom"):
+            _pair("window", self.window, "[center, width] with width > 0, or dicom", lambda center, width: width > 0)
+        if self.percentiles is not None:
+            _pair("percentiles", self.percentiles, "[low, high] in 0..100", lambda low, high: 0 <= low < high <= 100)
+        if self.window is not None and self.percentiles is not None:
+            raise ValueError("data.window and data.percentiles are two answers to one question: give one of them")
+        for keyword in self.dicom_attributes:
+            if keyword not in ATTRIBUTES:
+                raise ValueError(f"data.dicom_attributes: {keyword} is not one of {', '.join(ATTRIBUTES)}")
+
+
+def list_dicom(
+    path: str,
+    *,
+    percentiles: Any = None,
+    hide_patients: bool = True,
+    dicom_attributes: list[str] | tuple[str, ...] = (),
+) -> Listing:
+    """All frames of the DICOM files below `path`, with any suffix or none; see DicomConfig for the arguments.
+
+    An entry is `<series>/<k>`: a hash of SeriesInstanceUID, and 4 digits that count the frames from 0 by position along
+    the slices' normal, or by InstanceNumber where positions are missing or directions differ. Its group is the patient;
+    where PatientID is blank, the study. A DICOMDIR is passed over; what holds no usable image, or an image of another
+    size than the rest of its series, is foreign. Images of more than 8 bits are of one type, the narrowest that holds
+    them all; with `percentiles` all are float32.
+    """
+    config = DicomConfig(None, percentiles, hide_patients, list(dicom_attributes))
+    frames, foreign = _scan(path, tuple(dicom_attributes))
+    deep = [np.dtype(frame.dtype) for frame in frames if frame.dtype != "uint8"]
+    deep_type = np.result_type(*deep) if deep else np.dtype(np.uint8)
+    entries = []
+    for series, ordered in _series(frames, foreign).items():
+        keys = tuple((frame.path, frame.digest, frame.index) for frame in ordered)
+        whole = _sha256(repr([key[1:] for key in keys]))
+        for k, frame in enumerate(ordered):
+            name, dtype = f"{_hash(series)}/{k:04d}", np.dtype("uint8") if frame.dtype == "uint8" else deep_type
+            if config.percentiles is None:
+                read, facts = partial(_read, keys[k], dtype), (frame.digest, frame.index, dtype.name)
+            else:
+                low, high = (float(v) for v in config.percentiles)
+                read = partial(_read_scaled, keys[k], keys, low, high)
+                facts = (whole, k, low, high)
+            group = _hash(frame.patient) if hide_patients else frame.patient
+            entries.append(Entry(name, _sha256(repr(facts)), read, dict(frame.attributes), group, frame.lossy))
+    return Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign))
+
+
+def dicom_value_range(path: str, *, window: Any = None, percentiles: Any = None) -> tuple[float, float] | None:
+    """The values that the set's intensity map takes to 0 and to 1; None where they are to be measured.
+
+    `window=[center, width]` is center -+ width / 2. `window=dicom` reads the files: ValueError where they state none,
+    or more than one. With `percentiles` it is (0, 1), for series are scaled already.
+    """
+    config = DicomConfig(window, percentiles)
+    if config.percentiles is not None:
+        return 0.0, 1.0
+    if config.window != "dicom":
+        return None if config.window is None else (window[0] - window[1] / 2, window[0] + window[1] / 2)
+    frames, _ = _scan(path, ())
+    stated = {frame.window: frame.name for frame in reversed(frames)}
+    mend = "use data.window=[center, width]"
+    if (name := stated.pop(None, None)) is not None or not stated:
+        raise ValueError(f"data.window=dicom: {name or path} states no window (center, width, linear): {mend}")
+    if len(stated) > 1:
+        (one, first), (two, second) = list(stated.items())[-2:]
+        both = f"{second} {two} and {first} {one}"
+        raise ValueError(f"data.window=dicom: {len(stated)} windows are stated ({both}): {mend}")
+    return next(iter(stated))
+
+
+def _scan(path: str, attributes: tuple[str, ...]) -> tuple[list[Frame], list[tuple[str, str]]]:
+    medical("pydicom")
+    folder, frames, foreign = Path(path).expanduser(), [], []
+    names = [name for name in files_below(path) if name.split("/")[-1].upper() != "DICOMDIR"]
+    if not names:
+        raise ValueError(f"no files in {folder}: data.path is a folder of DICOM files")
+    for name in names:
+        try:
+            frames += find_frames(folder / name, name, attributes)
+        except (ValueError, OSError) as error:
+            foreign.append((name, str(error)))
+    return frames, foreign
+
+
+def _series(frames: list[Frame], foreign: list[tuple[str, str]]) -> dict[str, list[Frame]]:
+    """The frames of each series in order, all of one size; files of another size go to `foreign`."""
+    series: dict[str, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        series[frame.series].append(frame)
+    for key, members in series.items():
+        size = Counter(frame.shape for frame in members).most_common(1)[0][0]
+        odd = {f.name: f.shape for f in members if f.shape != size}
+        foreign += [(name, f"{_size(shape)}, and its series is {_size(size)}") for name, shape in odd.items()]
+        series[key] = _ordered([frame for frame in members if frame.shape == size])
+    return series
+
+
+def _ordered(frames: list[Frame]) -> list[Frame]:
+    first = frames[0].normal
+    if first is not None and all(
+        frame.normal is not None and math.dist(frame.normal, first) < LIMIT for frame in frames
+    ):
+        return sorted(frames, key=lambda f: (round((f.along or 0.0) / LIMIT), f.number, f.name, f.index))
+    return sorted(frames, key=lambda f: (f.number, f.name, f.index))
+
+
+def _read(key: Key, dtype: np.dtype) -> Item:
+    return Item(read_frame(*key).astype(dtype))
+
+
+def _read_scaled(key: Key, series: tuple[Key, ...], low: float, high: float) -> Item:
+    image = read_frame(*key)  # first, for a broken frame is to say so itself
+    bottom, top = _percentiles(series, low, high)
+    if bottom == top:
+        raise ValueError(f"percentiles {low:g} and {high:g} of its series are both {bottom:g}: nothing to scale by")
+    return Item(((image.astype(np.float64) - bottom) / (top - bottom)).astype(np.float32))
+
+
+@lru_cache(maxsize=64)
+def _percentiles(series: tuple[Key, ...], low: float, high: float) -> tuple[float, float]:
+    """Percentiles of a series' values, of every 64th or so row and column; frames that cannot be read do not count."""
+    samples = []
+    for key in series:
+        try:
+            samples.append(_thinned(read_frame(*key)))
+        except (ValueError, OSError):
+            continue
+    bottom, top = np.percentile(np.concatenate(samples), (low, high))
+    return float(bottom), float(top)
+
+
+def _thinned(image: Num[np.ndarray, "c h w"]) -> np.ndarray:
+    _, h, w = image.shape
+    return image[:, :: max(1, h // 64), :: max(1, w // 64)].ravel()
+
+
+def _pair(name: str, value: Any, allowed: str, holds: Any) -> None:
+    try:
+        one, two = (float(v) for v in value)
+    except (TypeError, ValueError):
+        one, two = math.nan, math.nan
+    if not (math.isfinite(one) and math.isfinite(two) and holds(one, two)):
+        raise ValueError(f"data.{name}={value}: use {allowed}")
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    return f"{shape[0]} x {shape[1]}" + (" in colour" if shape[2] == 3 else "")
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hash(text: str) -> str:
+    return _sha256(text)[:12]

@@ -1,0 +1,280 @@
+"""NIfTI volumes as sets of slices, with masks or without, and stacks of slices as NIfTI volumes.
+
+Orientation. A plane by name (axial, coronal, sagittal) is cut after turning the volume to the nearest of the patient's
+axes (nothing is resampled), and shown as radiologists and DICOM viewers do, from the feet, the front and the left:
+
+| plane | row 0 | column 0 | slices run |
+|---|---|---|---|
+| axial | anterior | patient's right | from inferior to superior |
+| coronal | superior | patient's right | from posterior to anterior |
+| sagittal | superior | anterior | from left to right |
+
+An axis by number is the array's own: slices along it, rows and columns the other two in their order, nothing flipped.
+"""
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Bool, Float, Num
+
+from data.decode import MAX_PIXELS, UnusableImageError
+from data.fit import fit_image
+from data.item import BACKGROUND, Entry, Item, Listing
+from data.libraries import medical
+from data.listing import existing_folder
+from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
+from data.tree import files_below
+
+SUFFIXES = (".nii.gz", ".nii")
+MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
+CONTRAST = re.compile(r"[_-](flair|t1|t1w|t1c|t1n|t1ce|t1gd|t2|t2w|t2f|pd|pdw|adc|dwi|bold)$", re.IGNORECASE)
+NNUNET_CHANNEL = re.compile(r"_\d{4}$")
+BIDS_SUBJECT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
+
+
+@dataclass
+class NiftiConfig:
+    """What is particular to NIfTI.
+
+    `labels`: folder of the masks (it may be the volumes' own). The mask of `a/x.nii.gz` is `a/x` there, or `x` and one
+    of _seg _mask _label _labels (or with -), with or without the name of the contrast (`x_flair` and `x_seg`: BraTS) or
+    nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes, as in `*_flair.nii.gz`.
+    `axis`: axial, coronal, sagittal, or 0, 1, 2 of the array, or a list of them.
+    `empty_slices`: keep, drop, or the share to keep of a volume's slices without foreground (without masks: of one
+    value), evenly spaced. `slice_step`: every so many-th slice. `volume_index`: which volume of a 4-D file (None: each
+    is a channel). `label_names`: of the mask's values 1, 2, ...; None: label_1, label_2, ...
+    `square_pixels`: resample slices of unequal spacing to the finer of the two.
+    """
+
+    labels: str | None = None
+    pattern: str = "*"
+    axis: Any = "axial"
+    empty_slices: Any = "keep"
+    slice_step: int = 1
+    volume_index: int | None = None
+    label_names: list[str] | None = None
+    square_pixels: bool = False
+
+    def __post_init__(self) -> None:
+        axes = self.axes
+        if not axes or not set(axes) <= set(AXES) or len(set(axes)) < len(axes):
+            raise ValueError(f"data.axis={self.axis}: use one of {', '.join(AXES)}, or a list of different ones")
+        if self.slice_step < 1:
+            raise ValueError(f"data.slice_step={self.slice_step}: it must be at least 1")
+        if self.volume_index is not None and self.volume_index < 0:
+            raise ValueError(f"data.volume_index={self.volume_index}: it counts from 0")
+        if self.label_names is not None and self.labels is None:
+            raise ValueError("data.label_names without data.labels: there is no mask to name")
+        names = [BACKGROUND, *(self.label_names or [])]
+        if len(set(names)) < len(names):
+            raise ValueError(f"data.label_names={self.label_names}: names of 1, 2, ..., each once, no {BACKGROUND}")
+        _empty_share(self.empty_slices)
+
+    @property
+    def axes(self) -> list[str]:
+        """`axis` as a list of keys of AXES."""
+        return [str(axis) for axis in (self.axis if isinstance(self.axis, list | tuple) else [self.axis])]
+
+
+def _empty_share(empty_slices: Any) -> float:
+    """The share of empty slices to keep."""
+    if empty_slices in ("keep", "drop"):
+        return 1.0 if empty_slices == "keep" else 0.0
+    if type(empty_slices) not in (int, float) or not 0.0 <= empty_slices <= 1.0:
+        raise ValueError(f"data.empty_slices={empty_slices}: use keep, drop, or a fraction in 0..1")
+    return float(empty_slices)
+
+
+def list_nifti(
+    path: str,
+    *,
+    labels: str | None = None,
+    pattern: str = "*",
+    axis: Any = "axial",
+    empty_slices: Any = "keep",
+    slice_step: int = 1,
+    volume_index: int | None = None,
+    label_names: list[str] | None = None,
+    square_pixels: bool = False,
+) -> Listing:
+    """The slices of all NIfTI volumes below `path`; see NiftiConfig for the arguments.
+
+    An entry is `<volume>/<slice>`, 4 digits from 0, with several axes `<volume>/<axis>_<slice>` and the attribute
+    "plane". Its group is the patient as far as the name tells: the BIDS subject, or the volume's name without the
+    contrast. Every volume is read once here, and those that cannot be used are foreign. All items are of one type, the
+    narrowest that holds every volume's values. ValueError where a folder or argument is wrong or nothing is left.
+    """
+    config = NiftiConfig(labels, pattern, axis, empty_slices, slice_step, volume_index, label_names, square_pixels)
+    medical("nibabel")
+    foreign: list[tuple[str, str]] = []
+    found: list[tuple[str, str, Source, dict[str, list[int]]]] = []
+    dtypes, largest = set(), 0
+    for name in _volume_names(path, config, foreign):
+        try:
+            source, case = _source(Path(path).expanduser(), name, config)
+            volume = read_volume(source)
+            kept = {key: _kept(volume, key, config) for key in config.axes}
+            top = 0 if volume.mask is None else int(volume.mask.max())
+            if config.label_names is not None and top > len(config.label_names):
+                raise UnusableImageError(
+                    f"its mask holds {top}, and data.label_names names 1..{len(config.label_names)}"
+                )
+        except (ValueError, OSError) as error:
+            foreign.append((name, str(error)))
+            continue
+        found.append((_stem(name), case, source, kept))
+        dtypes.add(volume.image.dtype)
+        largest = max(largest, top)
+    dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.uint8)
+    entries = [e for stem, case, source, kept in found for e in _entries(stem, case, source, kept, dtype, config)]
+    if found and not entries:
+        raise ValueError(f"data.empty_slices={empty_slices}: all slices of the {len(found)} volumes are empty")
+    names = [] if labels is None else [BACKGROUND, *(label_names or [f"label_{k + 1}" for k in range(largest)])]
+    return Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), names)
+
+
+def write_nifti_stack(
+    path: Path,
+    images: Num[np.ndarray, "n h w"] | Num[np.ndarray, "n c h w"],
+    *,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    affine: Float[np.ndarray, "4 4"] | None = None,
+) -> None:
+    """Write slices, or label maps, as one NIfTI-1 volume, .nii or .nii.gz; channels become its fourth dimension.
+
+    `spacing`: mm between slices, rows and columns. The slices are axial in the orientation of this module, so that
+    `list_nifti(axis="axial")` gives back the same values; `affine` says otherwise, from (column, row, slice) to mm in
+    (right, anterior, superior). ValueError for a type that NIfTI-1 has not (64-bit integers, booleans).
+    """
+    nibabel = medical("nibabel")
+    if images.dtype.name not in ("uint8", "int16", "uint16", "int32", "float32", "float64"):
+        raise ValueError(f"{path}: a NIfTI stack cannot hold {images.dtype}, convert it to int32 or float32")
+    if not path.name.endswith(SUFFIXES):
+        raise ValueError(f"{path}: the name of a NIfTI stack ends in {' or '.join(SUFFIXES)}")
+    if affine is None:
+        between, rows, columns = spacing
+        affine = np.diag([-columns, -rows, between, 1.0])  # columns run to the left, rows to the back, slices up
+    pattern = "n h w -> w h n" if images.ndim == 3 else "n c h w -> w h n c"
+    image = nibabel.Nifti1Image(rearrange(images, pattern), affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+
+
+def _volume_names(path: str, config: NiftiConfig, foreign: list[tuple[str, str]]) -> list[str]:
+    """Names of the volumes; what else lies there goes to `foreign`, but masks do not."""
+    folder, names = existing_folder(path).resolve(), files_below(path)
+    if config.labels is not None:
+        masks = existing_folder(config.labels).resolve()
+        if masks == folder:
+            names = [name for name in names if not _stem(name).endswith(MASK_ENDS)]
+        elif masks.is_relative_to(folder):
+            names = [name for name in names if not name.startswith(f"{masks.relative_to(folder).as_posix()}/")]
+    foreign += [(name, "not a NIfTI volume by its name") for name in names if not name.lower().endswith(SUFFIXES)]
+    chosen = [name for name in names if name.lower().endswith(SUFFIXES) and fnmatch(name, config.pattern)]
+    if not chosen:
+        raise ValueError(f"no NIfTI volumes in {folder}: no file is {' or '.join(SUFFIXES)} and {config.pattern}")
+    both = [name for name in chosen if name.lower().endswith(".nii") and f"{name}.gz" in chosen]
+    foreign += [(name, "is there as .nii.gz too: keep one") for name in both]
+    return [name for name in chosen if name not in both]
+
+
+def _stem(name: str) -> str:
+    suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), "")
+    return name[: len(name) - len(suffix)]
+
+
+def _source(folder: Path, name: str, config: NiftiConfig) -> tuple[Source, str]:
+    """Where volume and mask are, and the patient; ValueError where the mask is missing."""
+    file, case, mask, mask_digest = folder / name, CONTRAST.sub("", _stem(name)), None, None
+    if config.labels is not None:
+        mask, base = _mask(Path(config.labels).expanduser(), _stem(name), file)
+        mask_digest, case = _sha256(mask.read_bytes()), CONTRAST.sub("", base)
+    subject = BIDS_SUBJECT.search(name)
+    source = Source(file, _sha256(file.read_bytes()), mask, mask_digest, config.volume_index)
+    return source, subject.group(1) if subject else case
+
+
+def _mask(folder: Path, stem: str, volume: Path) -> tuple[Path, str]:
+    """The mask of a volume, and what their names share."""
+    bases = dict.fromkeys([stem, CONTRAST.sub("", stem), NNUNET_CHANNEL.sub("", stem)])
+    tried = [(base, f"{base}{end}{suffix}") for base in bases for end in ("", *MASK_ENDS) for suffix in SUFFIXES]
+    for base, name in tried:
+        if (folder / name).is_file() and (folder / name).resolve() != volume.resolve():
+            return folder / name, base
+    raise UnusableImageError(f"no mask in {folder}: looked for {tried[0][1]}, {tried[2][1]}, ...")
+
+
+def _kept(volume: Volume, axis: str, config: NiftiConfig) -> list[int]:
+    """Numbers of the slices along `axis` to use."""
+    if not axis.isdigit() and not volume.oriented:
+        raise UnusableImageError("its header does not say how it lies (no sform or qform): use data.axis=0, 1 or 2")
+    if volume.mask is not None:
+        empty = ~slices_along(volume.mask, volume, axis).any(axis=(1, 2))
+    else:
+        planes = slices_along(volume.image, volume, axis)
+        empty = (planes == planes[:, :1, :1]).all(axis=(1, 2, 3))
+    return _thinned(np.asarray(empty), config.slice_step, _empty_share(config.empty_slices))
+
+
+def _thinned(empty: Bool[np.ndarray, " n"], step: int, share: float) -> list[int]:
+    numbers = np.arange(0, len(empty), step)
+    blank = numbers[empty[numbers]]
+    count = round(share * len(blank))
+    spared = {int(blank[i * len(blank) // count]) for i in range(count)}
+    return [int(k) for k in numbers if not empty[k] or int(k) in spared]
+
+
+def _entries(
+    stem: str, case: str, source: Source, kept: dict[str, list[int]], dtype: np.dtype, config: NiftiConfig
+) -> list[Entry]:
+    entries = []
+    several = len(kept) > 1
+    for axis, numbers in kept.items():
+        for k in numbers:
+            read = partial(_read_slice, source, axis, k, dtype, config.square_pixels)
+            facts = (source.digest, source.mask_digest, source.volume_index, axis, k, dtype.name, config.square_pixels)
+            name = f"{stem}/{axis}_{k:04d}" if several else f"{stem}/{k:04d}"
+            entries.append(Entry(name, _sha256(repr(facts).encode()), read, {"plane": axis} if several else {}, case))
+    return entries
+
+
+def _read_slice(source: Source, axis: str, k: int, dtype: np.dtype, square: bool) -> Item:
+    volume = read_volume(source)
+    image = rearrange(slices_along(volume.image, volume, axis)[k], "h w c -> c h w")
+    label_map = None if volume.mask is None else slices_along(volume.mask, volume, axis)[k]
+    size = _square_size(image.shape[1:], pixel_spacing(volume, axis)) if square else image.shape[1:]
+    if size != image.shape[1:]:
+        image = fit_image(image, size, "resize")
+        image = image if dtype.kind == "f" else np.rint(image)
+        label_map = None if label_map is None else _nearest(label_map, size)
+    label_map = None if label_map is None else np.ascontiguousarray(label_map)
+    return Item(np.ascontiguousarray(image, dtype), label_map)
+
+
+def _square_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
+    """The size at which pixels are as high as wide, the finer of the two spacings; `shape` where they nearly are."""
+    row, column = spacing
+    if math.isclose(row, column, rel_tol=1e-3):
+        return shape
+    fine = min(spacing)
+    size = max(1, round(shape[0] * row / fine)), max(1, round(shape[1] * column / fine))
+    if math.prod(size) > MAX_PIXELS:
+        raise UnusableImageError(f"pixels of {row:g} x {column:g} mm cannot be made square: {size} would be too many")
+    return size
+
+
+def _nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows, columns = (((np.arange(n) + 0.5) * old / n).astype(int) for n, old in zip(size, label_map.shape, strict=True))
+    return label_map[rows][:, columns]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
