@@ -1,5 +1,6 @@
 """What a DICOM file must be for its pixels to be read, told from its header and the length of its data."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,14 @@ def _check_pixel_data(dataset: Any, rows: int, columns: int) -> None:
 
 
 def decoded(dataset: Any, index: int) -> np.ndarray:
-    """Stored values of a frame, (rows, columns) or (rows, columns, 3) in RGB."""
+    """Stored values of a frame, (rows, columns) or (rows, columns, 3) in RGB.
+
+    A decoder's warning, such as more pixels than the frame has, is an error here.
+    """
     try:
-        return medical("pydicom.pixels").pixel_array(dataset, index=index)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return medical("pydicom.pixels").pixel_array(dataset, index=index)
     except RuntimeError as error:  # what pydicom raises once all plug-ins that are there have failed
         syntax = dataset.file_meta.TransferSyntaxUID
         reason = " ".join(str(error).split())

@@ -265,10 +265,9 @@ def _square_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[
     if math.isclose(row, column, rel_tol=1e-3):
         return shape
     fine = min(spacing)
-    size = max(1, round(shape[0] * row / fine)), max(1, round(shape[1] * column / fine))
-    if math.prod(size) > MAX_PIXELS:
-        raise UnusableImageError(f"pixels of {row:g} x {column:g} mm cannot be made square: {size} would be too many")
-    return size
+    if shape[0] * shape[1] * max(spacing) > MAX_PIXELS * fine:
+        raise UnusableImageError(f"pixels of {row:g} x {column:g} mm cannot be made square: they would be too many")
+    return max(1, round(shape[0] * row / fine)), max(1, round(shape[1] * column / fine))
 
 
 def _nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -24,6 +24,7 @@ from data.libraries import medical, one_line
 AXES = {"0": "xyz", "1": "yxz", "2": "zxy", "axial": "zyx", "coronal": "yzx", "sagittal": "xzy"}
 MAX_BYTES = 2**32  # of one unpacked volume: a larger one is a mistake, or a gzip bomb
 MAX_CHANNELS = 8  # BraTS has 4 contrasts; hundreds are a time series
+FARTHEST = 1e9  # mm
 MAGIC = {348: (344, b"n+1\0", "Nifti1Image"), 540: (4, b"n+2\0", "Nifti2Image")}  # by the header's own size
 
 
@@ -77,7 +78,7 @@ def slices_along(array: Shaped[np.ndarray, "x y z *c"], volume: Volume, axis: st
     rows_columns = " ".join(AXES[axis])
     if not axis.isdigit():
         orientations = medical("nibabel").orientations
-        array = orientations.apply_orientation(array, orientations.io_orientation(volume.affine))  # right, ant., sup.
+        array = orientations.apply_orientation(array, orientations.io_orientation(volume.affine))  # to x, y, z
         # Rows start at the anterior or superior end, columns at the patient's right or at the anterior end.
         array = np.flip(array, tuple("xyz".index(letter) for letter in AXES[axis][1:]))
     return rearrange(array, f"x y z ... -> {rows_columns} ...")
@@ -108,7 +109,8 @@ def _read(path: Path, digest: str) -> tuple[np.ndarray, np.ndarray, bool]:
         image = getattr(nibabel, kind).from_bytes(data)
         _check_header(image, len(data))
         values, affine = _values(image), np.asarray(image.affine, np.float64)
-        if not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-12):
+        # An orientation is NaN where an axis of the array points nowhere.
+        if not (np.abs(affine).max() < FARTHEST and np.isfinite(nibabel.io_orientation(affine)).all()):
             raise UnusableImageError("its affine is singular or not finite: voxels have no place")
         oriented = bool(image.header["sform_code"] > 0 or image.header["qform_code"] > 0)
     return values.reshape(values.shape + (1,) * (3 - values.ndim)), affine, oriented
