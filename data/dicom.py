@@ -18,6 +18,7 @@ from jaxtyping import Num
 from data.dicom_file import LIMIT, Frame, find_frames, read_frame
 from data.item import Entry, Item, Listing
 from data.libraries import medical
+from data.percentiles import checked_percentiles, scaled
 from data.tree import files_below
 
 # What may become an attribute: how an image was made, never whose or when it is. Descriptions and protocol names are
@@ -51,9 +52,8 @@ class DicomConfig:
 
     def __post_init__(self) -> None:
         if self.window not in (None, "dicom"):
-            _pair("window", self.window, "[center, width] with width > 0, or dicom", lambda center, width: width > 0)
-        if self.percentiles is not None:
-            _pair("percentiles", self.percentiles, "[low, high] in 0..100", lambda low, high: 0 <= low < high <= 100)
+            _check_window(self.window)
+        checked_percentiles(self.percentiles)
         if self.window is not None and self.percentiles is not None:
             raise ValueError("data.window and data.percentiles are two answers to one question: give one of them")
         for keyword in self.dicom_attributes:
@@ -77,6 +77,7 @@ def list_dicom(
     them all; with `percentiles` all are float32.
     """
     config = DicomConfig(None, percentiles, hide_patients, list(dicom_attributes))
+    bounds = checked_percentiles(config.percentiles)
     frames, foreign = _scan(path, tuple(dicom_attributes))
     deep = [np.dtype(frame.dtype) for frame in frames if frame.dtype != "uint8"]
     deep_type = np.result_type(*deep) if deep else np.dtype(np.uint8)
@@ -85,14 +86,12 @@ def list_dicom(
         keys = tuple((frame.path, frame.digest, frame.index) for frame in ordered)
         whole = _sha256(repr([key[1:] for key in keys]))
         for k, frame in enumerate(ordered):
-            name, dtype = f"{_hash(series)}/{k:04d}", np.dtype("uint8") if frame.dtype == "uint8" else deep_type
-            if config.percentiles is None:
+            dtype = np.dtype(np.uint8) if frame.dtype == "uint8" else deep_type
+            if bounds is None:
                 read, facts = partial(_read, keys[k], dtype), (frame.digest, frame.index, dtype.name)
             else:
-                low, high = (float(v) for v in config.percentiles)
-                read = partial(_read_scaled, keys[k], keys, low, high)
-                facts = (whole, k, low, high)
-            group = _hash(frame.patient) if hide_patients else frame.patient
+                read, facts = partial(_read_scaled, keys[k], keys, bounds), (whole, k, bounds)
+            name, group = f"{_hash(series)}/{k:04d}", _hash(frame.patient) if hide_patients else frame.patient
             entries.append(Entry(name, _sha256(repr(facts)), read, dict(frame.attributes), group, frame.lossy))
     return Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign))
 
@@ -160,16 +159,13 @@ def _read(key: Key, dtype: np.dtype) -> Item:
     return Item(read_frame(*key).astype(dtype))
 
 
-def _read_scaled(key: Key, series: tuple[Key, ...], low: float, high: float) -> Item:
+def _read_scaled(key: Key, series: tuple[Key, ...], percentiles: tuple[float, float]) -> Item:
     image = read_frame(*key)  # first, for a broken frame is to say so itself
-    bottom, top = _percentiles(series, low, high)
-    if bottom == top:
-        raise ValueError(f"percentiles {low:g} and {high:g} of its series are both {bottom:g}: nothing to scale by")
-    return Item(((image.astype(np.float64) - bottom) / (top - bottom)).astype(np.float32))
+    return Item(scaled(image, *_percentiles(series, percentiles)))
 
 
 @lru_cache(maxsize=64)
-def _percentiles(series: tuple[Key, ...], low: float, high: float) -> tuple[float, float]:
+def _percentiles(series: tuple[Key, ...], percentiles: tuple[float, float]) -> tuple[float, float]:
     """Percentiles of a series' values, of every 64th or so row and column; frames that cannot be read do not count."""
     samples = []
     for key in series:
@@ -177,7 +173,7 @@ def _percentiles(series: tuple[Key, ...], low: float, high: float) -> tuple[floa
             samples.append(_thinned(read_frame(*key)))
         except (ValueError, OSError):
             continue
-    bottom, top = np.percentile(np.concatenate(samples), (low, high))
+    bottom, top = np.percentile(np.concatenate(samples), percentiles)
     return float(bottom), float(top)
 
 
@@ -186,13 +182,13 @@ def _thinned(image: Num[np.ndarray, "c h w"]) -> np.ndarray:
     return image[:, :: max(1, h // 64), :: max(1, w // 64)].ravel()
 
 
-def _pair(name: str, value: Any, allowed: str, holds: Any) -> None:
+def _check_window(window: Any) -> None:
     try:
-        one, two = (float(v) for v in value)
+        center, width = (float(v) for v in window)
     except (TypeError, ValueError):
-        one, two = math.nan, math.nan
-    if not (math.isfinite(one) and math.isfinite(two) and holds(one, two)):
-        raise ValueError(f"data.{name}={value}: use {allowed}")
+        center, width = math.nan, math.nan
+    if not (math.isfinite(center) and 0 < width < math.inf):
+        raise ValueError(f"data.window={window}: use [center, width] with width > 0, or dicom")
 
 
 def _size(shape: tuple[int, int, int]) -> str:

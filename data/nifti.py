@@ -14,9 +14,7 @@ An axis by number is the array's own: slices along it, rows and columns the othe
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,15 +27,9 @@ from data.decode import MAX_PIXELS, UnusableImageError
 from data.fit import fit_image
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.libraries import medical
-from data.listing import existing_folder
+from data.nifti_names import SUFFIXES, find_mask, patient_of, stem, volume_names
 from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
-from data.tree import files_below
-
-SUFFIXES = (".nii.gz", ".nii")
-MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
-CONTRAST = re.compile(r"[_-](flair|t1|t1w|t1c|t1n|t1ce|t1gd|t2|t2w|t2f|pd|pdw|adc|dwi|bold)$", re.IGNORECASE)
-NNUNET_CHANNEL = re.compile(r"_\d{4}$")
-BIDS_SUBJECT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
+from data.percentiles import checked_percentiles
 
 
 @dataclass
@@ -49,9 +41,12 @@ class NiftiConfig:
     nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes, as in `*_flair.nii.gz`.
     `axis`: axial, coronal, sagittal, or 0, 1, 2 of the array, or a list of them.
     `empty_slices`: keep, drop, or the share to keep of a volume's slices without foreground (without masks: of one
-    value), evenly spaced. `slice_step`: every so many-th slice. `volume_index`: which volume of a 4-D file (None: each
-    is a channel). `label_names`: of the mask's values 1, 2, ...; None: label_1, label_2, ...
-    `square_pixels`: resample slices of unequal spacing to the finer of the two.
+    value), evenly spaced. `slice_step`: every so many-th slice.
+    `volume_index`: which volume of a 4-D file (None: each is a channel). `percentiles`: [low, high], as [0.5, 99.5]:
+    each channel of each volume is scaled linearly so that these percentiles of it become 0 and 1, for scanners whose
+    units mean nothing (MR).
+    `label_names`: of the mask's values 1, 2, ...; None: label_1, label_2, ... `square_pixels`: resample slices of
+    unequal spacing to the finer of the two.
     """
 
     labels: str | None = None
@@ -60,6 +55,7 @@ class NiftiConfig:
     empty_slices: Any = "keep"
     slice_step: int = 1
     volume_index: int | None = None
+    percentiles: Any = None
     label_names: list[str] | None = None
     square_pixels: bool = False
 
@@ -77,6 +73,7 @@ class NiftiConfig:
         if len(set(names)) < len(names):
             raise ValueError(f"data.label_names={self.label_names}: names of 1, 2, ..., each once, no {BACKGROUND}")
         _empty_share(self.empty_slices)
+        checked_percentiles(self.percentiles)
 
     @property
     def axes(self) -> list[str]:
@@ -93,6 +90,18 @@ def _empty_share(empty_slices: Any) -> float:
     return float(empty_slices)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A volume that can be used: its slices by axis, its type, and the largest label of its mask."""
+
+    stem: str
+    patient: str
+    source: Source
+    slices: dict[str, list[int]]
+    dtype: np.dtype
+    top: int
+
+
 def list_nifti(
     path: str,
     *,
@@ -102,6 +111,7 @@ def list_nifti(
     empty_slices: Any = "keep",
     slice_step: int = 1,
     volume_index: int | None = None,
+    percentiles: Any = None,
     label_names: list[str] | None = None,
     square_pixels: bool = False,
 ) -> Listing:
@@ -112,33 +122,60 @@ def list_nifti(
     contrast. Every volume is read once here, and those that cannot be used are foreign. All items are of one type, the
     narrowest that holds every volume's values. ValueError where a folder or argument is wrong or nothing is left.
     """
-    config = NiftiConfig(labels, pattern, axis, empty_slices, slice_step, volume_index, label_names, square_pixels)
-    medical("nibabel")
-    foreign: list[tuple[str, str]] = []
-    found: list[tuple[str, str, Source, dict[str, list[int]]]] = []
-    dtypes, largest = set(), 0
-    for name in _volume_names(path, config, foreign):
-        try:
-            source, case = _source(Path(path).expanduser(), name, config)
-            volume = read_volume(source)
-            kept = {key: _kept(volume, key, config) for key in config.axes}
-            top = 0 if volume.mask is None else int(volume.mask.max())
-            if config.label_names is not None and top > len(config.label_names):
-                raise UnusableImageError(
-                    f"its mask holds {top}, and data.label_names names 1..{len(config.label_names)}"
-                )
-        except (ValueError, OSError) as error:
-            foreign.append((name, str(error)))
-            continue
-        found.append((_stem(name), case, source, kept))
-        dtypes.add(volume.image.dtype)
-        largest = max(largest, top)
-    dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.uint8)
-    entries = [e for stem, case, source, kept in found for e in _entries(stem, case, source, kept, dtype, config)]
+    config = NiftiConfig(
+        labels=labels,
+        pattern=pattern,
+        axis=axis,
+        empty_slices=empty_slices,
+        slice_step=slice_step,
+        volume_index=volume_index,
+        percentiles=percentiles,
+        label_names=label_names,
+        square_pixels=square_pixels,
+    )
+    found, foreign = _look(path, config)
+    dtype = np.result_type(*{volume.dtype for volume in found}) if found else np.dtype(np.uint8)
+    entries = [entry for volume in found for entry in _entries(volume, dtype, config)]
     if found and not entries:
         raise ValueError(f"data.empty_slices={empty_slices}: all slices of the {len(found)} volumes are empty")
-    names = [] if labels is None else [BACKGROUND, *(label_names or [f"label_{k + 1}" for k in range(largest)])]
+    top = max((volume.top for volume in found), default=0)
+    names = [] if labels is None else [BACKGROUND, *(label_names or [f"label_{k + 1}" for k in range(top)])]
     return Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), names)
+
+
+def _look(path: str, config: NiftiConfig) -> tuple[list[_Found], list[tuple[str, str]]]:
+    """Read every volume once; (name, reason) of what cannot be used."""
+    medical("nibabel")
+    found = []
+    names, foreign = volume_names(path, config.labels, config.pattern)
+    for name in names:
+        try:
+            source, patient = _source(Path(path).expanduser(), name, config)
+            volume = read_volume(source)
+            slices = {axis: _kept(volume, axis, config) for axis in config.axes}
+            top = 0 if volume.mask is None else int(volume.mask.max())
+            if config.label_names is not None and top > len(config.label_names):
+                raise UnusableImageError(f"its mask holds {top}, data.label_names names 1..{len(config.label_names)}")
+            found.append(_Found(stem(name), patient, source, slices, volume.image.dtype, top))
+        except (ValueError, OSError) as error:
+            foreign.append((name, str(error)))
+    return found, foreign
+
+
+def _source(folder: Path, name: str, config: NiftiConfig) -> tuple[Source, str]:
+    """Where volume and mask are, and the patient; ValueError where the mask is missing."""
+    file, mask, shared = folder / name, None, stem(name)
+    if config.labels is not None:
+        mask, shared = find_mask(Path(config.labels).expanduser(), shared, file)
+    source = Source(
+        path=file,
+        digest=_sha256(file.read_bytes()),
+        mask_path=mask,
+        mask_digest=None if mask is None else _sha256(mask.read_bytes()),
+        volume_index=config.volume_index,
+        percentiles=checked_percentiles(config.percentiles),
+    )
+    return source, patient_of(name, shared)
 
 
 def write_nifti_stack(
@@ -168,50 +205,6 @@ def write_nifti_stack(
     nibabel.save(image, path)
 
 
-def _volume_names(path: str, config: NiftiConfig, foreign: list[tuple[str, str]]) -> list[str]:
-    """Names of the volumes; what else lies there goes to `foreign`, but masks do not."""
-    folder, names = existing_folder(path).resolve(), files_below(path)
-    if config.labels is not None:
-        masks = existing_folder(config.labels).resolve()
-        if masks == folder:
-            names = [name for name in names if not _stem(name).endswith(MASK_ENDS)]
-        elif masks.is_relative_to(folder):
-            names = [name for name in names if not name.startswith(f"{masks.relative_to(folder).as_posix()}/")]
-    foreign += [(name, "not a NIfTI volume by its name") for name in names if not name.lower().endswith(SUFFIXES)]
-    chosen = [name for name in names if name.lower().endswith(SUFFIXES) and fnmatch(name, config.pattern)]
-    if not chosen:
-        raise ValueError(f"no NIfTI volumes in {folder}: no file is {' or '.join(SUFFIXES)} and {config.pattern}")
-    both = [name for name in chosen if name.lower().endswith(".nii") and f"{name}.gz" in chosen]
-    foreign += [(name, "is there as .nii.gz too: keep one") for name in both]
-    return [name for name in chosen if name not in both]
-
-
-def _stem(name: str) -> str:
-    suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), "")
-    return name[: len(name) - len(suffix)]
-
-
-def _source(folder: Path, name: str, config: NiftiConfig) -> tuple[Source, str]:
-    """Where volume and mask are, and the patient; ValueError where the mask is missing."""
-    file, case, mask, mask_digest = folder / name, CONTRAST.sub("", _stem(name)), None, None
-    if config.labels is not None:
-        mask, base = _mask(Path(config.labels).expanduser(), _stem(name), file)
-        mask_digest, case = _sha256(mask.read_bytes()), CONTRAST.sub("", base)
-    subject = BIDS_SUBJECT.search(name)
-    source = Source(file, _sha256(file.read_bytes()), mask, mask_digest, config.volume_index)
-    return source, subject.group(1) if subject else case
-
-
-def _mask(folder: Path, stem: str, volume: Path) -> tuple[Path, str]:
-    """The mask of a volume, and what their names share."""
-    bases = dict.fromkeys([stem, CONTRAST.sub("", stem), NNUNET_CHANNEL.sub("", stem)])
-    tried = [(base, f"{base}{end}{suffix}") for base in bases for end in ("", *MASK_ENDS) for suffix in SUFFIXES]
-    for base, name in tried:
-        if (folder / name).is_file() and (folder / name).resolve() != volume.resolve():
-            return folder / name, base
-    raise UnusableImageError(f"no mask in {folder}: looked for {tried[0][1]}, {tried[2][1]}, ...")
-
-
 def _kept(volume: Volume, axis: str, config: NiftiConfig) -> list[int]:
     """Numbers of the slices along `axis` to use."""
     if not axis.isdigit() and not volume.oriented:
@@ -232,17 +225,16 @@ def _thinned(empty: Bool[np.ndarray, " n"], step: int, share: float) -> list[int
     return [int(k) for k in numbers if not empty[k] or int(k) in spared]
 
 
-def _entries(
-    stem: str, case: str, source: Source, kept: dict[str, list[int]], dtype: np.dtype, config: NiftiConfig
-) -> list[Entry]:
-    entries = []
-    several = len(kept) > 1
-    for axis, numbers in kept.items():
+def _entries(found: _Found, dtype: np.dtype, config: NiftiConfig) -> list[Entry]:
+    entries, source, several = [], found.source, len(found.slices) > 1
+    for axis, numbers in found.slices.items():
         for k in numbers:
             read = partial(_read_slice, source, axis, k, dtype, config.square_pixels)
-            facts = (source.digest, source.mask_digest, source.volume_index, axis, k, dtype.name, config.square_pixels)
-            name = f"{stem}/{axis}_{k:04d}" if several else f"{stem}/{k:04d}"
-            entries.append(Entry(name, _sha256(repr(facts).encode()), read, {"plane": axis} if several else {}, case))
+            bytes_and_choices = (source.digest, source.mask_digest, source.volume_index, source.percentiles)
+            facts = (*bytes_and_choices, axis, k, dtype.name, config.square_pixels)
+            name = f"{found.stem}/{axis}_{k:04d}" if several else f"{found.stem}/{k:04d}"
+            attributes = {"plane": axis} if several else {}
+            entries.append(Entry(name, _sha256(repr(facts).encode()), read, attributes, found.patient))
     return entries
 
 

@@ -18,6 +18,7 @@ from jaxtyping import Float, Num, Shaped, UInt8
 
 from data.decode import UnusableImageError
 from data.libraries import medical, one_line
+from data.percentiles import scaled
 
 # Axes of the array as (slice, row, column). The numbers are the array's own axes; the planes are of the array turned to
 # x = right, y = anterior, z = superior.
@@ -30,13 +31,18 @@ MAGIC = {348: (344, b"n+1\0", "Nifti1Image"), 540: (4, b"n+2\0", "Nifti2Image")}
 
 @dataclass(frozen=True)
 class Source:
-    """Where a volume comes from. `digest`, `mask_digest`: SHA-256 of the files; `volume_index` picks of a 4-D one."""
+    """Where a volume comes from, and how it is read.
+
+    `digest`, `mask_digest`: SHA-256 of the files. `volume_index` picks one of a 4-D file. `percentiles`: what becomes 0
+    and 1, of each channel of the whole volume.
+    """
 
     path: Path
     digest: str
     mask_path: Path | None = None
     mask_digest: str | None = None
     volume_index: int | None = None
+    percentiles: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,13 @@ class Volume:
 def read_volume(source: Source) -> Volume:
     """The volume and its mask, checked: finite real numbers, one shape and place, labels 0..255.
 
-    uint8, uint16, int32, float32 or float64, slope and intercept applied. ValueError in one line, or OSError.
+    uint8, uint16, int32, float32 or float64, slope and intercept applied; float32 where percentiles are scaled to 0 and
+    1. ValueError in one line, or OSError.
     """
     image, affine, oriented = _read(source.path, source.digest)
     image = _channels_last(image, source.volume_index)
+    if source.percentiles is not None:
+        image = scaled(image, *np.percentile(image, source.percentiles, axis=(0, 1, 2)))
     mask = None
     if source.mask_path is not None:
         assert source.mask_digest is not None

@@ -178,6 +178,24 @@ def test_a_long_time_series_says_how_to_pick_one_volume(folder):
     assert "data.volume_index=0..29" in list_nifti(str(folder)).foreign[0][1]
 
 
+def test_each_volume_is_scaled_by_its_own_percentiles(folder):
+    ramp = np.arange(101, dtype=np.uint16).reshape(101, 1, 1)
+    save(folder / "a.nii", ramp)
+    save(folder / "b.nii", np.stack([20 * ramp + 7, 3000 - ramp], axis=3))  # each channel by its own
+    plain, listing = (list_nifti(str(folder), axis=0, percentiles=p) for p in (None, [10, 90]))
+    a, b = (np.stack([e.read().image for e in listing.entries if e.group == name]) for name in "ab")
+    assert a.dtype == b.dtype == np.float32
+    expected = (np.arange(101) - 10) / 80  # values beyond 0..1 are kept
+    np.testing.assert_allclose(a[:, 0, 0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(b[:, :, 0, 0], np.stack([expected, expected[::-1]], 1), atol=1e-6)
+    assert not {entry.digest for entry in plain.entries} & {entry.digest for entry in listing.entries}
+
+
+def test_percentiles_of_a_flat_volume(folder):
+    save(folder / "p.nii", ONES)
+    assert "nothing to scale by" in list_nifti(str(folder), percentiles=[1, 99]).foreign[0][1]
+
+
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 1, 1), (4, 5, 1, 1, 1)])
 def test_a_single_slice(folder, shape):
     body = voxels(*shape)
@@ -471,6 +489,7 @@ def test_a_broken_volume_is_foreign_with_a_reason_in_one_line(folder, tmp_path, 
         ({"empty_slices": True}, "data.empty_slices=True"),
         ({"slice_step": 0}, "data.slice_step=0"),
         ({"volume_index": -1}, "data.volume_index=-1"),
+        ({"percentiles": [99, 1]}, "data.percentiles="),
         ({"label_names": ["a"]}, "data.label_names without data.labels"),
         ({"labels": ".", "label_names": ["a", "a"]}, "data.label_names="),
         ({"labels": ".", "label_names": ["background"]}, "data.label_names="),
