@@ -8,10 +8,12 @@ from typing import Any
 
 from data import mri, sar
 from data.coco import CocoConfig, list_coco
+from data.dicom import DicomConfig, list_dicom
 from data.folder import FolderConfig, list_folder
 from data.image_set import LoadedImages, Progress
 from data.images import load_listed
 from data.masks import MasksConfig, list_masks
+from data.nifti import NiftiConfig, list_nifti
 from data.npz import NpzConfig, list_npz
 from data.simulated import load_simulated
 from data.yolo import YoloConfig, list_yolo
@@ -21,6 +23,8 @@ DATASETS: dict[str, tuple[type, Callable[..., LoadedImages]]] = {
     "coco": (CocoConfig, partial(load_listed, reader=list_coco)),
     "yolo": (YoloConfig, partial(load_listed, reader=list_yolo)),
     "masks": (MasksConfig, partial(load_listed, reader=list_masks)),
+    "nifti": (NiftiConfig, partial(load_listed, reader=list_nifti)),
+    "dicom": (DicomConfig, partial(load_listed, reader=list_dicom)),
     "npz": (NpzConfig, partial(load_listed, reader=list_npz)),
     "sar_sim": (sar.SarSimConfig, partial(load_simulated, simulator=sar)),
     "mri_sim": (mri.MriSimConfig, partial(load_simulated, simulator=mri)),

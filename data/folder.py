@@ -81,7 +81,7 @@ class FolderConfig(ImagesConfig):
             raise ValueError(f"data.intensity={self.intensity} needs data.value_range=[low, high]")
         if self.nodata != "error" and (isinstance(self.nodata, bool) or not isinstance(self.nodata, int | float)):
             raise ValueError(f"data.nodata={self.nodata}: use error or the number that takes its place")
-        self.stated_intensity()
+        FolderConfig.stated_intensity(self)  # not a reader's own, which may look into files
 
     def stated_intensity(self) -> IntensityConfig | None:
         """The map that `value_range` asks for; None where it is to be measured."""

@@ -1,0 +1,276 @@
+"""NIfTI volumes as sets of slices, with masks or without, and stacks of slices as NIfTI volumes.
+
+Orientation. A plane by name (axial, coronal, sagittal) is cut after turning the volume to the nearest of the patient's
+axes (nothing is resampled), and shown as radiologists and DICOM viewers do, from the feet, the front and the left:
+
+| plane | row 0 | column 0 | slices run |
+|---|---|---|---|
+| axial | anterior | patient's right | from inferior to superior |
+| coronal | superior | patient's right | from posterior to anterior |
+| sagittal | superior | anterior | from left to right |
+
+An axis by number is the array's own: slices along it, rows and columns the other two in their order, nothing flipped.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Bool, Float, Num
+
+from data.decode import MAX_PIXELS, UnusableImageError
+from data.fit import fit_image
+from data.folder import FolderConfig
+from data.intensity import IntensityConfig
+from data.item import BACKGROUND, Entry, Item, Listing
+from data.libraries import medical
+from data.listing import existing_folder, select_items
+from data.nifti_names import SUFFIXES, find_mask, patient_of, stem, volume_names
+from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
+from data.percentiles import checked_percentiles
+
+
+@dataclass
+class NiftiConfig(FolderConfig):
+    """Slices of NIfTI volumes below `path`; a name in `file_list` or `val_list` may be a volume's.
+
+    `labels`: folder of the masks (it may be the volumes' own). The mask of `a/x.nii.gz` is `a/x` there, or `x` and one
+    of _seg _mask _label _labels (or with -), with or without the name of the contrast (`x_flair` and `x_seg`: BraTS) or
+    nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes, as in `*_flair.nii.gz`.
+    `axis`: axial, coronal, sagittal, or 0, 1, 2 of the array, or a list of them.
+    `empty_slices`: keep, drop, or the share to keep of a volume's slices without foreground (without masks: of one
+    value), evenly spaced. `slice_step`: every so many-th slice.
+    `volume_index`: which volume of a 4-D file (None: each is a channel). `percentiles`: [low, high], as [0.5, 99.5]:
+    each channel of each volume is scaled linearly so that these percentiles of it become 0 and 1, for scanners whose
+    units mean nothing (MR).
+    `label_names`: of the mask's values 1, 2, ...; None: label_1, label_2, ... `square_pixels`: resample slices of
+    unequal spacing to the finer of the two.
+    """
+
+    name: str = "nifti"
+    labels: str | None = None
+    val_labels: str | None = None
+    pattern: str = "*"
+    axis: Any = "axial"
+    empty_slices: Any = "keep"
+    slice_step: int = 1
+    volume_index: int | None = None
+    percentiles: Any = None
+    label_names: list[str] | None = None
+    square_pixels: bool = False
+
+    PLACES: ClassVar[tuple[str, ...]] = (*FolderConfig.PLACES, "labels", "val_labels", "pattern")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        axes = self.axes
+        if not axes or not set(axes) <= set(AXES) or len(set(axes)) < len(axes):
+            raise ValueError(f"data.axis={self.axis}: use one of {', '.join(AXES)}, or a list of different ones")
+        if self.slice_step < 1:
+            raise ValueError(f"data.slice_step={self.slice_step}: it must be at least 1")
+        if self.volume_index is not None and self.volume_index < 0:
+            raise ValueError(f"data.volume_index={self.volume_index}: it counts from 0")
+        if self.label_names is not None and self.labels is None:
+            raise ValueError("data.label_names without data.labels: there is no mask to name")
+        names = [BACKGROUND, *(self.label_names or [])]
+        if len(set(names)) < len(names):
+            raise ValueError(f"data.label_names={self.label_names}: names of 1, 2, ..., each once, no {BACKGROUND}")
+        _empty_share(self.empty_slices)
+        checked_percentiles(self.percentiles)
+
+    def stated_intensity(self) -> IntensityConfig | None:
+        """See `FolderConfig`; what was scaled by percentiles goes from 0 to 1."""
+        stated = super().stated_intensity()
+        return IntensityConfig(high=1.0) if stated is None and self.percentiles is not None else stated
+
+    def validation(self) -> "NiftiConfig | None":
+        """See `FolderConfig`; volumes elsewhere have their masks in `val_labels`."""
+        held = super().validation()
+        if held is None:
+            return None
+        assert isinstance(held, NiftiConfig)
+        return replace(held, labels=self.val_labels or self.labels, val_labels=None)
+
+    @property
+    def axes(self) -> list[str]:
+        """`axis` as a list of keys of AXES."""
+        return [str(axis) for axis in (self.axis if isinstance(self.axis, list | tuple) else [self.axis])]
+
+
+def _empty_share(empty_slices: Any) -> float:
+    """The share of empty slices to keep."""
+    if empty_slices in ("keep", "drop"):
+        return 1.0 if empty_slices == "keep" else 0.0
+    if type(empty_slices) not in (int, float) or not 0.0 <= empty_slices <= 1.0:
+        raise ValueError(f"data.empty_slices={empty_slices}: use keep, drop, or a fraction in 0..1")
+    return float(empty_slices)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A volume that can be used: its slices by axis, its type, and the largest label of its mask."""
+
+    stem: str
+    patient: str
+    source: Source
+    slices: dict[str, list[int]]
+    dtype: np.dtype
+    top: int
+
+
+def list_nifti(config: NiftiConfig) -> Listing:
+    """The slices of all NIfTI volumes below data.path.
+
+    An entry is `<volume>/<slice>`, 4 digits from 0, with several axes `<volume>/<axis>_<slice>` and the attribute
+    "plane". Its group is the patient as far as the name tells: the BIDS subject, or the volume's name without the
+    contrast. Every volume is read once here, and those that cannot be used are foreign. All items are of one type, the
+    narrowest that holds every volume's values. ValueError where a folder or argument is wrong or nothing is left.
+    """
+    found, foreign = _look(config.path, config)
+    dtype = np.result_type(*{volume.dtype for volume in found}) if found else np.dtype(np.uint8)
+    entries = [entry for volume in found for entry in _entries(volume, dtype, config)]
+    if found and not entries:
+        raise ValueError(f"data.empty_slices={config.empty_slices}: all slices of the {len(found)} volumes are empty")
+    top = max((volume.top for volume in found), default=0)
+    names = config.label_names or [f"label_{k + 1}" for k in range(top)]
+    listing = Listing(
+        sorted(entries, key=lambda entry: entry.name),
+        sorted(foreign),
+        [] if config.labels is None else [BACKGROUND, *names],
+        grouped_by="patient",
+    )
+    folder = existing_folder(config.path)
+    return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
+
+
+def _look(path: str, config: NiftiConfig) -> tuple[list[_Found], list[tuple[str, str]]]:
+    """Read every volume once; (name, reason) of what cannot be used."""
+    medical("nibabel")
+    found = []
+    names, foreign = volume_names(path, config.labels, config.pattern)
+    for name in names:
+        try:
+            source, patient = _source(Path(path).expanduser(), name, config)
+            volume = read_volume(source)
+            slices = {axis: _kept(volume, axis, config) for axis in config.axes}
+            top = 0 if volume.mask is None else int(volume.mask.max())
+            if config.label_names is not None and top > len(config.label_names):
+                raise UnusableImageError(f"its mask holds {top}, data.label_names names 1..{len(config.label_names)}")
+            found.append(_Found(stem(name), patient, source, slices, volume.image.dtype, top))
+        except (ValueError, OSError) as error:
+            foreign.append((name, str(error)))
+    return found, foreign
+
+
+def _source(folder: Path, name: str, config: NiftiConfig) -> tuple[Source, str]:
+    """Where volume and mask are, and the patient; ValueError where the mask is missing."""
+    file, mask, shared = folder / name, None, stem(name)
+    if config.labels is not None:
+        mask, shared = find_mask(Path(config.labels).expanduser(), shared, file)
+    source = Source(
+        path=file,
+        digest=_sha256(file.read_bytes()),
+        mask_path=mask,
+        mask_digest=None if mask is None else _sha256(mask.read_bytes()),
+        volume_index=config.volume_index,
+        percentiles=checked_percentiles(config.percentiles),
+    )
+    return source, patient_of(name, shared)
+
+
+def write_nifti_stack(
+    path: Path,
+    images: Num[np.ndarray, "n h w"] | Num[np.ndarray, "n c h w"],
+    *,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    affine: Float[np.ndarray, "4 4"] | None = None,
+) -> None:
+    """Write slices, or label maps, as one NIfTI-1 volume, .nii or .nii.gz; channels become its fourth dimension.
+
+    `spacing`: mm between slices, rows and columns. The slices are axial in the orientation of this module, so that
+    `list_nifti(axis="axial")` gives back the same values; `affine` says otherwise, from (column, row, slice) to mm in
+    (right, anterior, superior). ValueError for a type that NIfTI-1 has not (64-bit integers, booleans).
+    """
+    nibabel = medical("nibabel")
+    if images.dtype.name not in ("uint8", "int16", "uint16", "int32", "float32", "float64"):
+        raise ValueError(f"{path}: a NIfTI stack cannot hold {images.dtype}, convert it to int32 or float32")
+    if not path.name.endswith(SUFFIXES):
+        raise ValueError(f"{path}: the name of a NIfTI stack ends in {' or '.join(SUFFIXES)}")
+    if affine is None:
+        between, rows, columns = spacing
+        affine = np.diag([-columns, -rows, between, 1.0])  # columns run to the left, rows to the back, slices up
+    pattern = "n h w -> w h n" if images.ndim == 3 else "n c h w -> w h n c"
+    image = nibabel.Nifti1Image(rearrange(images, pattern), affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)
+
+
+def _kept(volume: Volume, axis: str, config: NiftiConfig) -> list[int]:
+    """Numbers of the slices along `axis` to use."""
+    if not axis.isdigit() and not volume.oriented:
+        raise UnusableImageError("its header does not say how it lies (no sform or qform): use data.axis=0, 1 or 2")
+    if volume.mask is not None:
+        empty = ~slices_along(volume.mask, volume, axis).any(axis=(1, 2))
+    else:
+        planes = slices_along(volume.image, volume, axis)
+        empty = (planes == planes[:, :1, :1]).all(axis=(1, 2, 3))
+    return _thinned(np.asarray(empty), config.slice_step, _empty_share(config.empty_slices))
+
+
+def _thinned(empty: Bool[np.ndarray, " n"], step: int, share: float) -> list[int]:
+    numbers = np.arange(0, len(empty), step)
+    blank = numbers[empty[numbers]]
+    count = round(share * len(blank))
+    spared = {int(blank[i * len(blank) // count]) for i in range(count)}
+    return [int(k) for k in numbers if not empty[k] or int(k) in spared]
+
+
+def _entries(found: _Found, dtype: np.dtype, config: NiftiConfig) -> list[Entry]:
+    entries, source, several = [], found.source, len(found.slices) > 1
+    for axis, numbers in found.slices.items():
+        for k in numbers:
+            read = partial(_read_slice, source, axis, k, dtype, config.square_pixels)
+            bytes_and_choices = (source.digest, source.mask_digest, source.volume_index, source.percentiles)
+            facts = (*bytes_and_choices, axis, k, dtype.name, config.square_pixels)
+            name = f"{found.stem}/{axis}_{k:04d}" if several else f"{found.stem}/{k:04d}"
+            attributes = {"plane": axis} if several else {}
+            entries.append(Entry(name, _sha256(repr(facts).encode()), read, attributes, found.patient))
+    return entries
+
+
+def _read_slice(source: Source, axis: str, k: int, dtype: np.dtype, square: bool) -> Item:
+    volume = read_volume(source)
+    image = rearrange(slices_along(volume.image, volume, axis)[k], "h w c -> c h w")
+    label_map = None if volume.mask is None else slices_along(volume.mask, volume, axis)[k]
+    size = _square_size(image.shape[1:], pixel_spacing(volume, axis)) if square else image.shape[1:]
+    if size != image.shape[1:]:
+        image = fit_image(image, size, "resize")
+        image = image if dtype.kind == "f" else np.rint(image)
+        label_map = None if label_map is None else _nearest(label_map, size)
+    label_map = None if label_map is None else np.ascontiguousarray(label_map)
+    return Item(np.ascontiguousarray(image, dtype), label_map)
+
+
+def _square_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
+    """The size at which pixels are as high as wide, the finer of the two spacings; `shape` where they nearly are."""
+    row, column = spacing
+    if math.isclose(row, column, rel_tol=1e-3):
+        return shape
+    fine = min(spacing)
+    if shape[0] * shape[1] * max(spacing) > MAX_PIXELS * fine:
+        raise UnusableImageError(f"pixels of {row:g} x {column:g} mm cannot be made square: they would be too many")
+    return max(1, round(shape[0] * row / fine)), max(1, round(shape[1] * column / fine))
+
+
+def _nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rows, columns = (((np.arange(n) + 0.5) * old / n).astype(int) for n, old in zip(size, label_map.shape, strict=True))
+    return label_map[rows][:, columns]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
