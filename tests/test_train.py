@@ -2,17 +2,21 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from conftest import TINY, write_images
+from label_files import coco_file, write_coco_set
 
+from data.nifti import write_nifti_stack
 from training.checkpoint import load_checkpoint
 
 
@@ -197,22 +201,34 @@ def test_the_run_folder_holds_what_the_design_says(train_tiny) -> None:
 PRESETS = sorted(Path(__file__).parents[1].glob("conf/experiment/*.yaml"))
 
 
+def small_set(data: str, folder: Path) -> list[str]:
+    """The options of a small set of this format, written into `folder`; of a simulator, a small number."""
+    if data == "folder":
+        for name in ("cat", "dog"):
+            write_images(folder / name, 8, size=(64, 64))
+        return [f"data.path={folder}", "data.val_fraction=0.2"]
+    if data == "coco":
+        return [f"data.path={write_coco_set(folder, coco_file())}", f"data.annotations={folder}/annotations.json"]
+    if data == "nifti":
+        for name in ("a", "b", "c"):
+            voxels = np.random.default_rng(0).integers(0, 900, (12, 14, 3)).astype(np.int16)
+            for part in ("images", "labels"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+            write_nifti_stack(folder / "images" / f"{name}.nii.gz", voxels)
+            write_nifti_stack(folder / "labels" / f"{name}.nii.gz", (voxels % 3).astype(np.uint8))
+        return [f"data.path={folder}/images", f"data.labels={folder}/labels"]
+    return ["data.num_images=8"]
+
+
 @pytest.mark.parametrize("preset", [*(path.stem for path in PRESETS), None])
-def test_every_experiment_composes_builds_and_trains_two_steps(
-    preset: str | None, command, classes: Path, tmp_path
-) -> None:
-    text = f"{Path(__file__).parents[1]}/conf/experiment/{preset}.yaml" if preset else None
-    folder = text is not None and "/data: folder" in Path(text).read_text()
-    arguments = [
-        "data.image_size=32",
-        "train.steps=2",
-        "train.batch_size=2",
-        "train.sample_every=2",
-        "train.grid_images=2",
-    ]
-    arguments += ["sampler.num_inference_steps=2", "wandb.mode=disabled", f"run_dir={tmp_path}/run"]
-    arguments += [f"data.path={classes}", "data.val_fraction=0.2"] if folder else ["data.num_images=8"]
-    assert command("train", *([f"experiment={preset}"] if preset else []), *arguments) == 0
+def test_every_experiment_composes_builds_and_trains_two_steps(preset: str | None, command, tmp_path) -> None:
+    text = (Path(__file__).parents[1] / "conf" / "experiment" / f"{preset}.yaml").read_text() if preset else ""
+    data = re.search(r"override /data: (\w+)", text)
+    arguments = small_set(data[1] if data else "sar_sim", tmp_path / "set")
+    arguments += ["data.image_size=32", "train.steps=2", "train.batch_size=2", "train.sample_every=2"]
+    arguments += ["train.grid_images=2", "sampler.num_inference_steps=2", "wandb.mode=disabled"]
+    arguments += [f"experiment={preset}"] if preset else []
+    assert command("train", *arguments, f"run_dir={tmp_path}/run") == 0
 
 
 @pytest.mark.parametrize("debug", ["tiny", "overfit"])
