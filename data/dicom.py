@@ -117,7 +117,9 @@ def _stated_window(path: str) -> tuple[float, float]:
         (one, first), (two, second) = list(stated.items())[-2:]
         both = f"{second} {two} and {first} {one}"
         raise ValueError(f"data.window=dicom: {len(stated)} windows are stated ({both}): {mend}")
-    return next(iter(stated))
+    (window,) = stated
+    assert window is not None
+    return window
 
 
 def _scan(path: str, attributes: tuple[str, ...]) -> tuple[list[Frame], list[tuple[str, str]]]:
