@@ -20,7 +20,7 @@ def plan_attributes(
     samples as nearly so as can be for every i; {value: number} and "fill" (each up to the commonest) say how many, and
     then there is no `count`. ValueError naming a value, attribute or number that cannot be.
     """
-    chosen = _fixed(spec, fixed)
+    chosen = fixed_attributes(spec, fixed)
     if not spec.attributes:
         if balance != "equal":
             raise ValueError(f"balance={balance}: this checkpoint was trained without classes")
@@ -44,13 +44,8 @@ def plan_attributes(
     return labels
 
 
-def attribute_names(spec: ImageSpec, row: Int64[np.ndarray, " a"]) -> dict[str, str]:
-    """{attribute: value} of a row of numbers, without those that are left open."""
-    named = zip(spec.attributes.items(), row, strict=True)
-    return {name: values[i] for (name, values), i in named if 0 <= i < len(values)}
-
-
-def _fixed(spec: ImageSpec, fixed: str | Mapping[str, str] | None) -> dict[str, int]:
+def fixed_attributes(spec: ImageSpec, fixed: str | Mapping[str, str] | None) -> dict[str, int]:
+    """{attribute: number of its value} of a value of the first attribute, or of {attribute: value}."""
     if fixed is None:
         return {}
     if not spec.attributes:
@@ -65,13 +60,19 @@ def _fixed(spec: ImageSpec, fixed: str | Mapping[str, str] | None) -> dict[str, 
     return {name: spec.attributes[name].index(str(value)) for name, value in wanted.items()}
 
 
+def attribute_names(spec: ImageSpec, row: Int64[np.ndarray, " a"]) -> dict[str, str]:
+    """{attribute: value} of a row of numbers, without those that are left open."""
+    named = zip(spec.attributes.items(), row, strict=True)
+    return {name: values[i] for (name, values), i in named if 0 <= i < len(values)}
+
+
 def _number(count: int | None) -> int:
     return 64 if count is None else count
 
 
 def _counts(spec: ImageSpec, name: str) -> list[int]:
     if name not in spec.counts:
-        raise ValueError("balance: this checkpoint does not say how often each class was; use {class: number}")
+        raise ValueError(f"balance: this checkpoint does not say how often each {name} was; use {{{name}: number}}")
     return spec.counts[name]
 
 
