@@ -1,6 +1,7 @@
 """Which attributes each sample gets: classes in turn, as often as in training, or so many of each."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -11,14 +12,14 @@ BALANCES = ("equal", "real", "fill")
 
 
 def plan_attributes(
-    spec: ImageSpec, fixed: str | Mapping[str, str] | None, balance: str | Mapping[str, int], count: int | None
+    spec: ImageSpec, fixed: Any, balance: Any, count: int | None
 ) -> Int64[np.ndarray, "n a"]:
     """The numbers of the attributes of each sample; null (one beyond the last value) where an attribute is left open.
 
     `fixed`: a value of the first attribute, or {attribute: value}. What is not fixed is left open, but for the first
     attribute: `balance` "equal" lets its values take turns; "real" has them as often as in training, and the first i
     samples as nearly so as can be for every i; {value: number} and "fill" (each up to the commonest) say how many, and
-    then there is no `count`. ValueError naming a value, attribute or number that cannot be.
+    then there is no `count`. Both are as a user typed them: a number may be the name of a value. ValueError naming a value, attribute or number that cannot be.
     """
     chosen = fixed_attributes(spec, fixed)
     if not spec.attributes:
@@ -44,7 +45,7 @@ def plan_attributes(
     return labels
 
 
-def fixed_attributes(spec: ImageSpec, fixed: str | Mapping[str, str] | None) -> dict[str, int]:
+def fixed_attributes(spec: ImageSpec, fixed: Any) -> dict[str, int]:
     """{attribute: number of its value} of a value of the first attribute, or of {attribute: value}."""
     if fixed is None:
         return {}
@@ -76,7 +77,7 @@ def _counts(spec: ImageSpec, name: str) -> list[int]:
     return spec.counts[name]
 
 
-def _numbers_of_each(spec: ImageSpec, name: str, balance: str | Mapping[str, int]) -> list[int]:
+def _numbers_of_each(spec: ImageSpec, name: str, balance: Any) -> list[int]:
     values = spec.attributes[name]
     if balance == "fill":
         counts = _counts(spec, name)
