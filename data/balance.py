@@ -11,15 +11,14 @@ from data.image_set import ImageSpec
 BALANCES = ("equal", "real", "fill")
 
 
-def plan_attributes(
-    spec: ImageSpec, fixed: Any, balance: Any, count: int | None
-) -> Int64[np.ndarray, "n a"]:
+def plan_attributes(spec: ImageSpec, fixed: Any, balance: Any, count: int | None) -> Int64[np.ndarray, "n a"]:
     """The numbers of the attributes of each sample; null (one beyond the last value) where an attribute is left open.
 
     `fixed`: a value of the first attribute, or {attribute: value}. What is not fixed is left open, but for the first
     attribute: `balance` "equal" lets its values take turns; "real" has them as often as in training, and the first i
     samples as nearly so as can be for every i; {value: number} and "fill" (each up to the commonest) say how many, and
-    then there is no `count`. Both are as a user typed them: a number may be the name of a value. ValueError naming a value, attribute or number that cannot be.
+    then there is no `count`. Both are as a user typed them: a number may be the name of a value.
+    ValueError naming a value, attribute or number that cannot be.
     """
     chosen = fixed_attributes(spec, fixed)
     if not spec.attributes:
