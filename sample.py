@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,20 @@ from tqdm import tqdm
 from conf.command_line import run_command
 from conf.sample_schema import SampleConfig
 from conf.schema import TrainConfig, register_configs, to_plain, train_config_from_dict
+from data.folder import FolderConfig
 from data.image_set import ImageSpec
-from data.sample_folder import open_folder
+from data.sample_folder import open_folder, read_given_up, write_given_up
 from diffusion.gaussian import Network, make_denoiser
 from diffusion.parts import Parts
 from diffusion.schedules import build_schedule
 from diffusion.tasks import Artist
 from diffusion.timesteps import noise_levels
 from generation.drawing import Drawing
-from generation.judge import Judge, make_judge
+from generation.judge import Judge, load_real
 from generation.output import finish, write_samples, write_trajectory
-from generation.request import make_request
+from generation.request import digest, make_request
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint, rebuild_network
-from training.console import bar_interval, show_progress
+from training.console import bar_interval
 from training.device import autocast_network, choose_device
 from training.endings import Interrupted, InterruptGuard
 from training.precision import choose_precision, describe_precision, keep_heap
@@ -45,13 +46,15 @@ def sample(config: SampleConfig) -> Path:
     dtype = choose_precision(config.precision, device)
     artist = build_artist(config, run_config, spec, autocast_network(network.to(device), device, dtype), device)
     keep_heap()
-    request = make_request(config, spec, getattr(run_config.data, "fit", "crop"), progress=show_progress)
+    request = make_request(config, spec, reading(run_config, spec))
     drawing = Drawing(artist, config, request, (spec.height, spec.width))
-    judge = make_judge(drawing, spec, run_config.data, progress=show_progress)
+    judge = build_judge(config, run_config, spec, drawing)
 
     out = Path(config.out).expanduser() if config.out else default_folder(checkpoint)
     origin = {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": file_sha256(checkpoint)}
-    done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"]})
+    given = {**request.digests(), "reject_copies_sha256": digest(judge.real.rows) if judge.real else None}
+    done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
+    done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
     missing = [i for i in range(len(request)) if i not in done]
     start = time.perf_counter()
@@ -61,8 +64,10 @@ def sample(config: SampleConfig) -> Path:
             if guard.received is not None:
                 raise Interrupted(f"stopped; the same command carries on in {out}", guard.received)
             indices = missing[begin : begin + config.batch_size]
-            for x_0, rows in draw_until_good(drawing, judge, indices):
+            thrown: dict[int, dict[str, int]] = {i: {} for i in indices}
+            for x_0, rows in draw_until_good(drawing, judge, thrown):
                 write_samples(out, manifest, drawing, spec, x_0, [{**row, **origin} for row in rows])
+            write_given_up(out, {i: why for i, why in thrown.items() if sum(why.values()) == config.max_attempts})
             bar.update(len(indices))
     seconds = time.perf_counter() - start
     if missing:
@@ -74,25 +79,27 @@ def sample(config: SampleConfig) -> Path:
 
 
 def draw_until_good(
-    drawing: Drawing, judge: Judge, indices: Sequence[int]
+    drawing: Drawing, judge: Judge, thrown: dict[int, dict[str, int]]
 ) -> Iterator[tuple[Tensor, list[dict[str, Any]]]]:
-    """Samples that pass the judge, each with its line of the manifest, until all have or have had their attempts."""
-    discarded: dict[int, dict[str, int]] = {i: {} for i in indices}
+    """Samples that pass the judge, each with its line of the manifest, until all have or have had their attempts.
+
+    The keys of `thrown` are the samples wanted; it is where the attempts that fail are counted, {why: how many}.
+    """
+    indices = list(thrown)
     for attempt in range(drawing.config.max_attempts):
         if not indices:
             return
         x_0 = drawing.draw(indices, attempt)
         verdicts = judge.look(x_0, indices)
         good = [k for k, verdict in enumerate(verdicts) if verdict.fault is None]
-        rows = []
-        for k in good:
-            thrown = discarded[indices[k]]
-            rows.append({"index": indices[k], **verdicts[k].facts, **({"discarded": thrown} if thrown else {})})
+        rows = [{"index": indices[k], **verdicts[k].facts} for k in good]
+        if attempt:
+            rows = [{**row, "discarded": thrown[row["index"]]} for row in rows]
         if good:
             yield x_0[good], rows
         for i, verdict in zip(indices, verdicts, strict=True):
             if verdict.fault is not None:
-                discarded[i][verdict.fault] = discarded[i].get(verdict.fault, 0) + 1
+                thrown[i][verdict.fault] = thrown[i].get(verdict.fault, 0) + 1
         indices = [i for i, verdict in zip(indices, verdicts, strict=True) if verdict.fault is not None]
 
 
@@ -116,13 +123,13 @@ def check_abilities(config: SampleConfig, run_config: TrainConfig, spec: ImageSp
             (config.mode in ("from_labels", "annotate"), f"mode={config.mode}"),
             (config.labels is not None, f"labels={config.labels}"),
             (config.min_label_iou > 0, f"min_label_iou={config.min_label_iou}"),
+            (config.min_area != 1, f"min_area={config.min_area}"),
+            (config.check_steps != SampleConfig.check_steps, f"check_steps={config.check_steps}"),
             (config.format in ("coco", "yolo", "masks"), f"format={config.format}"),
         ]
         for asked, option in wanted:
             if asked:
                 raise ValueError(f"{option}: this checkpoint was trained without label maps")
-    if not spec.attributes and config.guidance.scale != 1:
-        raise ValueError(f"guidance.scale={config.guidance.scale}: this checkpoint was trained without classes")
 
 
 def build_artist(
@@ -133,6 +140,20 @@ def build_artist(
     noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
     denoiser = make_denoiser(predict, schedule, run_config.diffusion, parts)
     return Artist(denoiser, schedule, parts, config.sampler, config.guidance, spec.null_label, device)
+
+
+def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, drawing: Drawing) -> Judge:
+    """What looks at samples; with the training images where none may be copied."""
+    if config.reject_copies is None:
+        return Judge(drawing, spec, None)
+    flips = {name: getattr(run_config.data, name) for name in ("hflip", "vflip", "rot90")}
+    return Judge(drawing, spec, load_real(config.reject_copies, spec, reading(run_config, spec), flips))
+
+
+def reading(run_config: TrainConfig, spec: ImageSpec) -> FolderConfig:
+    """How the training images were read and fitted, and what is given now is; of simulated ones nothing is known."""
+    data = run_config.data
+    return data if isinstance(data, FolderConfig) else FolderConfig(image_size=[spec.height, spec.width])
 
 
 def default_folder(checkpoint: Path) -> Path:

@@ -20,7 +20,7 @@ from data.overlay import picture
 from data.writers import write_png
 from diffusion.balance import label_frequencies
 from diffusion.clamping import couple
-from diffusion.gaussian import make_denoiser
+from diffusion.gaussian import make_denoiser, require_parts
 from diffusion.guidance import drop_classes
 from diffusion.losses import Losses, concatenate, training_losses
 from diffusion.parts import Parts
@@ -203,7 +203,9 @@ def prepare(config: TrainConfig) -> Run:
     if config.train.first_images:
         images.train = images.train.subset(range(min(config.train.first_images, len(images.train))))
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
-    spec = images.train.spec
+    spec, schedule = images.train.spec, build_schedule(config.schedule)
+    parts = Parts(spec.channels, spec.label_channels)
+    require_parts(config.diffusion, parts)
     shape = network_shape(spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
     unused = start_from(network, initial, to_plain(config)) if initial else []
@@ -212,7 +214,6 @@ def prepare(config: TrainConfig) -> Run:
     dtype = choose_precision(config.train.precision, device)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
     finite, window = FiniteGuard(folder, config.train.max_bad_steps), WindowMean(config.schedule.num_train_timesteps)
-    schedule, parts = build_schedule(config.schedule), Parts(spec.channels, spec.label_channels)
     frequencies = label_frequencies(images.train.encoded_labels()) if config.diffusion.label_balance else None
     run = Run(
         config, folder, images, parts, frequencies, schedule, network, ema, optimizer, device, dtype, finite, window
@@ -220,9 +221,8 @@ def prepare(config: TrainConfig) -> Run:
     if state is not None:
         for name, owner in {"model": network, "ema": averaged, "optimizer": optimizer}.items():
             owner.load_state_dict(state[name])
-        run.step, run.best = state["step"], state["best"]
+        run.step, run.best, run.finite.in_a_row = state["step"], state["best"], state["bad_in_a_row"]
         run.window.restore(state["window"])
-        run.finite.in_a_row = state["bad_in_a_row"]
     describe_run(folder, to_plain(config), images.skipped, unused)
     counts = f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}"
     origin = f"run folder: {folder}" + (f", carried on from step {run.step}" if run.step else "")

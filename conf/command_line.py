@@ -191,13 +191,15 @@ def all_keys(config: Any, prefix: str = "") -> list[str]:
 
 
 def unknown_keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Dotted keys that the dataclass of their section does not have."""
+    """Dotted keys that the dataclass of their section does not have. An option may be a plain mapping, a group may not."""
     schema = OmegaConf.get_type(config)
     allowed = {entry.name for entry in fields(schema)} if schema is not None and is_dataclass(schema) else None
     for name in config:
         if allowed is None or name not in allowed:
             yield f"{prefix}{name}"
         elif not OmegaConf.is_missing(config, str(name)) and isinstance(config[name], DictConfig):
+            if OmegaConf.get_type(config[name]) is dict and name not in GROUPS:
+                continue
             yield from unknown_keys(config[name], f"{prefix}{name}.")
 
 

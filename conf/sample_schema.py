@@ -1,6 +1,6 @@
 """The root config of sample.py."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
@@ -8,12 +8,23 @@ from omegaconf import MISSING
 from diffusion.guidance import GuidanceConfig
 from diffusion.inpainting import InpaintConfig
 
-NEEDS = {  # what each mode must be given, and what it may be given besides
-    "joint": ((), ()),
-    "from_labels": (("labels",), ("guidance.label_scale",)),
-    "annotate": (("images",), ()),
-    "vary": (("images",), ("labels", "strength", "guidance.label_scale")),
-    "inpaint": (("images", "mask"), ("labels",)),
+MODES = ("joint", "from_labels", "annotate", "vary", "inpaint")
+NEEDS = {"from_labels": ("labels",), "annotate": ("images",), "vary": ("images",), "inpaint": ("images", "mask")}
+WITH_NEW_IMAGES = ("joint", "from_labels", "vary", "inpaint")
+HAVE_EFFECT = {  # options that not every mode has
+    "num_samples": ("joint",),
+    "balance": ("joint",),
+    "trajectory": ("joint",),
+    "images": ("annotate", "vary", "inpaint"),
+    "labels": ("from_labels", "vary", "inpaint"),
+    "mask": ("inpaint",),
+    "inpaint": ("inpaint",),
+    "strength": ("vary",),
+    "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
+    "guidance": WITH_NEW_IMAGES,
+    "check_steps": WITH_NEW_IMAGES,
+    "min_label_iou": WITH_NEW_IMAGES,
+    "reject_copies": WITH_NEW_IMAGES,
 }
 FORMATS = ("files", "coco", "yolo", "masks", "npz")
 
@@ -26,7 +37,8 @@ class SampleConfig:
     mode: joint (new images, with their labels where the checkpoint knows labels) | from_labels (an image for each label
     map of `labels`) | annotate (a label map for each image of `images`) | vary (variations of `images`, which keep their
     `labels` where those are given) | inpaint (`images` filled in where `mask` is not 0).
-    images, labels, mask: folders; of label maps, as images of whole numbers; `mask` may be one image for all.
+    images, labels, mask: folders, or one file; label maps and masks go by the names of their images, one file is for all.
+    What lies in folders named as classes is of those classes.
     num_samples: 64 in mode joint; elsewhere it is the number of what is given times `num_per_image`.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
@@ -66,12 +78,11 @@ class SampleConfig:
     trajectory: bool = False
     precision: str = "auto"
     device: str = "auto"
-    cache_dir: str = "~/.cache/speckle"
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, and options without effect, with a ValueError that names the field."""
         choices = {
-            "mode": tuple(NEEDS),
+            "mode": MODES,
             "format": FORMATS,
             "weights": ("ema", "model"),
             "precision": ("auto", "bf16", "fp32"),
@@ -87,36 +98,32 @@ class SampleConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 <= self.min_label_iou <= 1:
             raise ValueError(f"min_label_iou={self.min_label_iou} must lie in [0, 1]")
-        if self.min_label_iou > 0 and self.check_steps == 0:
-            raise ValueError(f"min_label_iou={self.min_label_iou} has no effect with check_steps=0")
+        self.strengths()
         self._check_mode()
+        self._check_effect()
 
     def _check_mode(self) -> None:
-        needed, possible = NEEDS[self.mode]
-        for name in needed:
+        """Refuse what a mode lacks and what it has no use for."""
+        for name in NEEDS.get(self.mode, ()):
             if getattr(self, name) is None:
-                raise ValueError(f"mode={self.mode} needs {name}=: a folder")
-        for name in ("images", "labels", "mask"):
-            if getattr(self, name) is not None and name not in (*needed, *possible):
-                raise ValueError(f"{name}={getattr(self, name)} has no effect in mode={self.mode}")
-        if self.mode == "joint" and self.num_per_image != 1:
-            raise ValueError(f"num_per_image={self.num_per_image} has no effect in mode=joint: use num_samples")
-        if self.mode != "joint":
-            if self.num_samples is not None:
-                raise ValueError(f"num_samples={self.num_samples} has no effect in mode={self.mode}: use num_per_image")
-            if self.balance != "equal":
-                raise ValueError(f"balance={self.balance} has no effect in mode={self.mode}")
-            if self.trajectory:
-                raise ValueError(f"trajectory=true has no effect in mode={self.mode}")
-        if self.strength != 0.5 and "strength" not in possible:
-            raise ValueError(f"strength={self.strength} has no effect in mode={self.mode}")
-        if self.guidance.label_scale != 1 and ("guidance.label_scale" not in possible or self.labels is None):
-            raise ValueError(
-                f"guidance.label_scale={self.guidance.label_scale} has no effect without labels= to follow"
-            )
-        if self.inpaint != InpaintConfig() and self.mode != "inpaint":
-            raise ValueError(f"inpaint.* has no effect in mode={self.mode}")
-        self.strengths()
+                raise ValueError(f"mode={self.mode} needs {name}=, a folder or a file")
+        for entry in fields(self):
+            default = entry.default_factory() if callable(entry.default_factory) else entry.default
+            if self.mode not in HAVE_EFFECT.get(entry.name, MODES) and getattr(self, entry.name) != default:
+                other = {"num_samples": "; use num_per_image", "num_per_image": "; use num_samples"}.get(entry.name, "")
+                raise ValueError(f"{entry.name}= has no effect in mode={self.mode}{other}")
+
+    def _check_effect(self) -> None:
+        """Refuse options that need others."""
+        if self.min_label_iou > 0 and self.check_steps == 0:
+            raise ValueError(f"min_label_iou={self.min_label_iou} has no effect with check_steps=0")
+        if self.max_attempts != 10 and not self.min_label_iou and self.reject_copies is None:
+            raise ValueError(f"max_attempts={self.max_attempts} has no effect without min_label_iou= or reject_copies=")
+        if self.eight_bit_copies and self.format not in ("coco", "yolo"):
+            raise ValueError(f"eight_bit_copies=true has no effect with format={self.format}; use coco or yolo")
+        if self.guidance.label_scale != 1 and (self.labels is None or self.mode == "inpaint"):
+            scale = f"guidance.label_scale={self.guidance.label_scale}"
+            raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary with labels=")
 
     def strengths(self) -> list[float]:
         """The strengths that samples take in turn."""

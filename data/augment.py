@@ -1,7 +1,8 @@
 """Flips and quarter turns of a batch, each item drawn by itself."""
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt
 from torch import Generator, Tensor
 
 
@@ -30,6 +31,18 @@ def augment(
         turns = torch.randint(4, (b,), generator=generator).tolist()
         x_0 = torch.stack([torch.rot90(image, k, (-2, -1)) for image, k in zip(x_0, turns, strict=True)])
     return x_0
+
+
+def views(images: UInt[np.ndarray, "n c h w"], *, hflip: bool, vflip: bool, rot90: bool) -> list[np.ndarray]:
+    """The images in every way that `augment` may show them, each way once, (n, c, h, w); the first is as they are."""
+    seen = [images]
+    if hflip:
+        seen += [image[..., ::-1] for image in seen]
+    if vflip and not (hflip and rot90):  # which make the same as a flip and half a turn
+        seen += [image[..., ::-1, :] for image in seen]
+    if rot90:
+        seen += [np.rot90(image, turns, (-2, -1)) for turns in (1, 2, 3) for image in seen]
+    return seen
 
 
 def _coin(b: int, generator: Generator, like: Tensor) -> Tensor:

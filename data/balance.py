@@ -1,6 +1,7 @@
 """Which attributes each sample gets: classes in turn, as often as in training, or so many of each."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -10,17 +11,16 @@ from data.image_set import ImageSpec
 BALANCES = ("equal", "real", "fill")
 
 
-def plan_attributes(
-    spec: ImageSpec, fixed: str | Mapping[str, str] | None, balance: str | Mapping[str, int], count: int | None
-) -> Int64[np.ndarray, "n a"]:
+def plan_attributes(spec: ImageSpec, fixed: Any, balance: Any, count: int | None) -> Int64[np.ndarray, "n a"]:
     """The numbers of the attributes of each sample; null (one beyond the last value) where an attribute is left open.
 
     `fixed`: a value of the first attribute, or {attribute: value}. What is not fixed is left open, but for the first
     attribute: `balance` "equal" lets its values take turns; "real" has them as often as in training, and the first i
     samples as nearly so as can be for every i; {value: number} and "fill" (each up to the commonest) say how many, and
-    then there is no `count`. ValueError naming a value, attribute or number that cannot be.
+    then there is no `count`. Both are as a user typed them: a number may be the name of a value.
+    ValueError naming a value, attribute or number that cannot be.
     """
-    chosen = _fixed(spec, fixed)
+    chosen = fixed_attributes(spec, fixed)
     if not spec.attributes:
         if balance != "equal":
             raise ValueError(f"balance={balance}: this checkpoint was trained without classes")
@@ -44,13 +44,8 @@ def plan_attributes(
     return labels
 
 
-def attribute_names(spec: ImageSpec, row: Int64[np.ndarray, " a"]) -> dict[str, str]:
-    """{attribute: value} of a row of numbers, without those that are left open."""
-    named = zip(spec.attributes.items(), row, strict=True)
-    return {name: values[i] for (name, values), i in named if 0 <= i < len(values)}
-
-
-def _fixed(spec: ImageSpec, fixed: str | Mapping[str, str] | None) -> dict[str, int]:
+def fixed_attributes(spec: ImageSpec, fixed: Any) -> dict[str, int]:
+    """{attribute: number of its value} of a value of the first attribute, or of {attribute: value}."""
     if fixed is None:
         return {}
     if not spec.attributes:
@@ -65,17 +60,23 @@ def _fixed(spec: ImageSpec, fixed: str | Mapping[str, str] | None) -> dict[str, 
     return {name: spec.attributes[name].index(str(value)) for name, value in wanted.items()}
 
 
+def attribute_names(spec: ImageSpec, row: Int64[np.ndarray, " a"]) -> dict[str, str]:
+    """{attribute: value} of a row of numbers, without those that are left open."""
+    named = zip(spec.attributes.items(), row, strict=True)
+    return {name: values[i] for (name, values), i in named if 0 <= i < len(values)}
+
+
 def _number(count: int | None) -> int:
     return 64 if count is None else count
 
 
 def _counts(spec: ImageSpec, name: str) -> list[int]:
     if name not in spec.counts:
-        raise ValueError("balance: this checkpoint does not say how often each class was; use {class: number}")
+        raise ValueError(f"balance: this checkpoint does not say how often each {name} was; use {{{name}: number}}")
     return spec.counts[name]
 
 
-def _numbers_of_each(spec: ImageSpec, name: str, balance: str | Mapping[str, int]) -> list[int]:
+def _numbers_of_each(spec: ImageSpec, name: str, balance: Any) -> list[int]:
     values = spec.attributes[name]
     if balance == "fill":
         counts = _counts(spec, name)

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt
+from jaxtyping import Num, UInt
 
 from data.attributes import attribute_numbers, attribute_values, describe_attributes, with_groups, with_table
 from data.cache import Recipe, cached, content_key
 from data.fit import check_fit, fit_image, fit_label_map
-from data.folder import MISSING, FolderConfig, list_folder
+from data.folder import MISSING, FolderConfig
 from data.image_set import NOT_PIXELS, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
 from data.intensity import IntensityConfig
 from data.item import Entry, Item, Listing
-from data.label_encoding import LabelEncodingConfig
 from data.label_map import look_at_labels
 from data.split import split
 from data.survey import Seen, common_channels, common_depth, describe, look, measured_intensity
@@ -61,20 +60,6 @@ def load_listed(
     return LoadedImages(
         train_set, val_set, report, skipped, content_key({"pixels": [train.key, val_key], "train": train_set.names})
     )
-
-
-def load_like(path: str, spec: ImageSpec, fit: str, *, cache_dir: Path, progress: Progress | None = None) -> ImageSet:
-    """The images below `path` as the set that `spec` describes has them: its size, its scale of values and its classes.
-
-    Flat, they have no class. ValueError where they are not like them, or where a file cannot be used.
-    """
-    channels = spec.channels if spec.channels in (1, 3) else None
-    config = FolderConfig(path=path, image_size=[spec.height, spec.width], fit=fit, channels=channels)
-    classes = {"class": spec.classes} if any(entry.attributes for entry in list_folder(config).entries) else {}
-    like = replace(spec, label_names=[], label_encoding=LabelEncodingConfig(), attributes=classes)
-    if spec.file_dtype is None:  # the files hold pixels as they are stored, whatever physical value these stand for
-        like = replace(like, intensity=IntensityConfig(high=float(np.iinfo(spec.dtype).max)))
-    return _load(config, list_folder, like, cache_dir, progress).images
 
 
 def _load(
@@ -255,14 +240,19 @@ def _fitted(
     size = (spec.height, spec.width)
     for i, entry in enumerate(usable):
         item = entry.read()
-        unit = spec.intensity.forward(fit_image(_with_channels(item.image, spec.channels), size, fit))
-        planes = to_integers(torch.from_numpy(2.0 * unit - 1.0), spec.dtype)
+        planes = fit_pixels(item.image, spec, fit)
         if spec.label_names:
             label_map = np.zeros(size, np.uint8) if item.label_map is None else fit_label_map(item.label_map, size, fit)
             planes = np.concatenate([planes, label_map[None].astype(spec.dtype)])
         yield planes
         if progress is not None:
             progress("fitting images", i + 1, len(usable))
+
+
+def fit_pixels(image: Num[np.ndarray, "k i j"], spec: ImageSpec, fit: str) -> UInt[np.ndarray, "c h w"]:
+    """An image in physical values as the set stores it: its channels, its size, its scale of values."""
+    unit = spec.intensity.forward(fit_image(_with_channels(image, spec.channels), (spec.height, spec.width), fit))
+    return to_integers(torch.from_numpy(2.0 * unit - 1.0), spec.dtype)
 
 
 def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:

@@ -42,8 +42,15 @@ def find_nearest(synthetic: Float[np.ndarray, "n p"], real: Float[np.ndarray, "m
     if len(real) < 2:
         raise ValueError(f"{len(real)} real images: nearest neighbours among them need 2 or more")
     index = _nearest_rows(synthetic, real, exclude_self=False)
-    real_index = _nearest_rows(real, real, exclude_self=True)
-    return Nearest(index, _root_mean_square(synthetic, real[index]), _root_mean_square(real, real[real_index]))
+    return Nearest(index, _root_mean_square(synthetic, real[index]), nearest_distance(real, real, exclude_self=True))
+
+
+def nearest_distance(
+    queries: Float[np.ndarray, "n p"], references: Float[np.ndarray, "m p"], *, exclude_self: bool = False
+) -> Float[np.ndarray, " n"]:
+    """Distance of each row to the nearest of `references`; with `exclude_self`, to the nearest but that of its own number."""
+    index = _nearest_rows(queries, references, exclude_self=exclude_self)
+    return _root_mean_square(queries, references[index])
 
 
 def share_closer(synthetic: Float[np.ndarray, "n p"], real: Float[np.ndarray, "m p"]) -> float:

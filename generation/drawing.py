@@ -12,7 +12,7 @@ from diffusion.gaussian import Cond
 from diffusion.samplers.config import Callback
 from diffusion.tasks import Artist
 from generation.request import Request
-from training.seeding import generator
+from training.seeding import derived_seed, generator
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Drawing:
         return artist.inpaint(self._labelled(image, label, cond, rngs), known, cond, rngs, self.config.inpaint)
 
     def strength(self, index: int) -> float:
-        """How far a variation goes: the samples of one image take the strengths in turn."""
+        """How far a variation goes: the samples take the strengths in turn."""
         strengths = self.config.strengths()
-        return strengths[index % self.config.num_per_image % len(strengths)]
+        return strengths[index % len(strengths)]
 
     def cond(self, indices: Sequence[int]) -> Cond:
         """The attributes of samples number `indices`; None where the model has none."""
@@ -80,9 +80,8 @@ class Drawing:
         return torch.cat([image, self.artist.draw_label(image, cond, rngs) if label is None else label], dim=1)
 
     def _generator(self, index: int, attempt: int) -> Generator:
-        if attempt == 0:
-            return generator(self.config.seed, "sample", index)
-        return generator(self.config.seed, "redraw", index * self.config.max_attempts + attempt)
+        seed = derived_seed(self.config.seed, "redraw", attempt) if attempt else self.config.seed
+        return generator(seed, "sample", index)
 
     def _given(self, value: Tensor | None, indices: Sequence[int]) -> Tensor | None:
         rows = [i // self.config.num_per_image for i in indices]

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from einops import rearrange
+from jaxtyping import Float, UInt
 from torch import Tensor
 
-from data.components import agreement
-from data.image_set import ImageSpec, Progress, to_floats
-from data.images import load_like
+from data.augment import views
+from data.components import agreement, without_small
+from data.folder import FolderConfig
+from data.given import load_given_images
+from data.image_set import ImageSpec, to_integers
 from data.label_encoding import decode
-from eval.nearest import find_nearest
+from eval.nearest import PERCENTILE, nearest_distance
 from generation.drawing import Drawing
 from training.seeding import generator
 
@@ -27,32 +29,47 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class RealImages:
+    """Images that no sample may copy, as rows of pixels in [0, 1], and the distance at which it would be a copy.
+
+    `flips` says how training turned them: hflip, vflip, rot90. A distance is that of the nearest view.
+    """
+
+    rows: Float[np.ndarray, "m p"]
+    flips: dict[str, bool]
+    threshold: float
+
+    def distance(self, pixels: UInt[np.ndarray, "n c h w"]) -> Float[np.ndarray, " n"]:
+        """Root mean square difference of each image, however turned, to the nearest of these."""
+        seen = views(pixels, **self.flips)
+        every = nearest_distance(np.concatenate([_rows(image) for image in seen]), self.rows)
+        return every.reshape(len(seen), len(pixels)).min(axis=0)
+
+
+@dataclass(frozen=True)
 class Judge:
-    """`real`: the images that no sample may copy, as rows; `flips`: axes along which the training mirrored them."""
+    """`real`: the images that no sample may copy; None: not asked for."""
 
     drawing: Drawing
     spec: ImageSpec
-    real: Float[np.ndarray, "m p"] | None
-    flips: Sequence[Sequence[int]]
+    real: RealImages | None
 
     def look(self, x_0: Float[Tensor, "b k h w"], indices: Sequence[int]) -> list[Verdict]:
         """A verdict on each of the samples number `indices`."""
         config = self.drawing.config
-        ious = self._label_ious(x_0, indices)
-        distances, threshold = self._distances(x_0[:, : self.spec.channels])
+        ious, distances = self._label_ious(x_0, indices), self._distances(x_0[:, : self.spec.channels])
         verdicts = []
         for iou, distance in zip(ious, distances, strict=True):
-            facts = {"label_iou": iou, "nearest_real": distance}
-            fault = None
+            facts, fault = {"label_iou": iou, "nearest_real": distance}, None
             if iou is not None and iou < config.min_label_iou:
                 fault = "label_iou"
-            elif distance is not None and distance <= threshold:
+            elif distance is not None and self.real is not None and distance <= self.real.threshold:
                 fault = "copy"
             verdicts.append(Verdict({name: round(v, 6) for name, v in facts.items() if v is not None}, fault))
         return verdicts
 
     def _label_ious(self, x_0: Tensor, indices: Sequence[int]) -> Sequence[float | None]:
-        """Agreement of each label map with the one that the model finds in the image alone."""
+        """Agreement of each label map with the one that the model finds in the image alone, both as they are written."""
         artist, config = self.drawing.artist, self.drawing.config
         if not artist.parts.label or not config.check_steps or config.mode == "annotate":
             return [None] * len(x_0)
@@ -60,32 +77,32 @@ class Judge:
         quick = replace(artist, sampler=replace(artist.sampler, num_inference_steps=steps))
         image, label = artist.parts.split(x_0)
         rngs = [generator(config.seed, "relabel", i) for i in indices]
-        found = quick.draw_label(image, self.drawing.cond(indices), rngs)
+        found = quick.draw_label(image.clamp(-1, 1), self.drawing.cond(indices), rngs)
         encoding, num_labels = self.spec.label_encoding, len(self.spec.label_names)
-        pairs = zip(decode(label, encoding, num_labels), decode(found, encoding, num_labels), strict=True)
-        return [agreement(own, again, num_labels) for own, again in pairs]
+        own, again = (
+            [without_small(label_map, config.min_area) for label_map in decode(channels, encoding, num_labels)]
+            for channels in (label, found)
+        )
+        return [agreement(a, b, num_labels) for a, b in zip(own, again, strict=True)]
 
-    def _distances(self, image: Tensor) -> tuple[Sequence[float | None], float]:
-        """Distance of each image, or its nearest mirror image, to the nearest real one; and what is too near."""
+    def _distances(self, image: Tensor) -> Sequence[float | None]:
         if self.real is None:
-            return [None] * len(image), 0.0
-        found = [find_nearest(_rows(image.flip(list(axes))), self.real) for axes in self.flips]
-        return np.min([nearest.distance for nearest in found], axis=0).tolist(), found[0].threshold
+            return [None] * len(image)
+        return self.real.distance(to_integers(image, self.spec.dtype)).tolist()
 
 
-def make_judge(drawing: Drawing, spec: ImageSpec, data: Any, *, progress: Progress) -> Judge:
-    """`data` is the config of the training images: how they were fitted and mirrored."""
-    config = drawing.config
-    if config.reject_copies is None:
-        return Judge(drawing, spec, None, [])
-    cache_dir, fit = Path(config.cache_dir).expanduser(), getattr(data, "fit", "crop")
-    images = load_like(config.reject_copies, spec, fit, cache_dir=cache_dir, progress=progress)
-    real = _rows(to_floats(images.integers(np.arange(len(images)))))
-    flips: list[list[int]] = [[]]
-    flips += [[-1]] * data.hflip + [[-2]] * data.vflip + [[-1, -2]] * (data.hflip and data.vflip)
-    return Judge(drawing, spec, real, flips)
+def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bool]) -> RealImages:
+    """The training images below `path`: nearer than 99 % of them are to each other is a copy.
+
+    The distances between them are those of their views too, or a new image would be taken for a copy more often.
+    """
+    pixels = load_given_images("reject_copies", path, spec, how).pixels
+    if len(pixels) < 2:
+        raise ValueError(f"reject_copies={path}: one image, but distances between training images need 2 or more")
+    rows = _rows(pixels)
+    between = [nearest_distance(_rows(seen), rows, exclude_self=True) for seen in views(pixels, **flips)]
+    return RealImages(rows, flips, float(np.percentile(np.min(between, axis=0), PERCENTILE)))
 
 
-def _rows(image: Tensor) -> Float[np.ndarray, "n p"]:
-    """Images in [0, 1] as rows of pixels."""
-    return ((image.clamp(-1, 1) + 1) / 2).flatten(1).cpu().numpy().astype(np.float32)
+def _rows(pixels: UInt[np.ndarray, "n c h w"]) -> Float[np.ndarray, "n p"]:
+    return rearrange(pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max), "n c h w -> n (c h w)")

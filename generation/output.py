@@ -16,7 +16,7 @@ from data.components import without_small
 from data.image_set import ImageSpec, to_integers, to_item_arrays
 from data.overlay import picture
 from data.sample_files import read_label_map, sample_files, write_label_map
-from data.sample_folder import read_manifest
+from data.sample_folder import read_given_up, read_manifest
 from data.write_coco import write_coco
 from data.write_masks import write_masks
 from data.write_npz import write_npz
@@ -59,10 +59,14 @@ def write_samples(
 
 
 def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> None:
-    """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away."""
+    """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away.
+
+    ValueError where no sample was good enough.
+    """
     rows = sorted(read_manifest(out), key=lambda row: row["index"])
+    report(rows, read_given_up(out), wanted)
     if not rows:
-        raise ValueError(f"not one sample was good enough in {config.max_attempts} attempts each: ask for less")
+        raise ValueError("not one sample was good enough: ask for a lower min_label_iou or more max_attempts")
     samples = [sample_files(out, row) for row in rows]
     shown = samples[:GRID_IMAGES]
     maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
@@ -76,24 +80,24 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> Non
         write_masks(out, samples, spec.label_names)
     elif config.format == "npz":
         write_npz(out, samples, spec.label_names)
-    report(rows, wanted)
 
 
-def report(rows: Sequence[dict[str, Any]], wanted: int) -> None:
+def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], wanted: int) -> None:
     """Say how well labels agree, and what was thrown away and why."""
     ious = [row["label_iou"] for row in rows if "label_iou" in row]
     if ious:
         print(
             f"label agreement (IoU of each label map with the one found in the image alone): mean {np.mean(ious):.3f}"
         )
+    missing = {index: counts for index, counts in given_up.items() if index not in {row["index"] for row in rows}}
     thrown = Counter[str]()
-    for row in rows:
-        thrown.update(row.get("discarded", {}))
+    for counts in [*(row.get("discarded", {}) for row in rows), *missing.values()]:
+        thrown.update(counts)
     if thrown:
         reasons = {"label_iou": "labels that agree too little", "copy": "near a training image"}
         print("thrown away: " + ", ".join(f"{count} ({reasons[why]})" for why, count in sorted(thrown.items())))
-    if len(rows) < wanted:
-        print(f"{wanted - len(rows)} of {wanted} samples are missing: no attempt at them was good enough")
+    if missing:
+        print(f"{len(missing)} of {wanted} samples are missing: no attempt at them was good enough")
 
 
 def write_trajectory(out: Path, drawing: Drawing, spec: ImageSpec) -> None:

@@ -1,7 +1,7 @@
 """What each sample is to be: its attributes, and the image or label map that it starts from."""
 
+import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from conf.sample_schema import SampleConfig
-from data.balance import plan_attributes
-from data.given import load_label_maps, load_masks
-from data.image_set import ImageSpec, Progress, to_floats
-from data.images import load_like
+from data.balance import fixed_attributes, plan_attributes
+from data.folder import FolderConfig
+from data.given import folder_classes, load_given_images, load_label_maps, load_masks
+from data.image_set import ImageSpec, to_floats
 from data.label_encoding import encode
 
 
@@ -32,35 +32,60 @@ class Request:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def digests(self) -> dict[str, str | None]:
+        """A SHA-256 of each thing that was given."""
+        given = {"images": self.image, "labels": self.label, "mask": self.known}
+        return {
+            f"{option}_sha256": None if value is None else digest("\n".join(self.names).encode(), value.numpy())
+            for option, value in given.items()
+        }
 
-def make_request(config: SampleConfig, spec: ImageSpec, fit: str, *, progress: Progress) -> Request:
-    """Read what was given, at the model's size and on its scale; `fit` is how the training images got there.
+
+def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Request:
+    """Read what was given, at the model's size and on its scale, as `how` reads and fits images.
 
     ValueError for a file that is not what it must be, or an attribute that the model does not know.
     """
     if config.mode == "joint":
-        return Request(plan_attributes(spec, config.class_label, config.balance, config.num_samples), [])
-    size, cache_dir = (spec.height, spec.width), Path(config.cache_dir).expanduser()
-    names, image, label, known, classes = [], None, None, None, None
+        labels = plan_attributes(spec, config.class_label, config.balance, config.num_samples)
+        return _guided(config, spec, Request(labels, []))
+    names, images, image, label, known = [], None, None, None, None
     if config.images is not None:
-        images = load_like(config.images, spec, fit, cache_dir=cache_dir, progress=progress)
-        names, classes = [_stem(name) for name in images.names], images.class_labels
-        image = to_floats(images.integers(np.arange(len(images))))
+        images = load_given_images("images", config.images, spec, how)
+        names, image = images.names, to_floats(images.pixels)
     if config.labels is not None:
-        maps, of_maps = load_label_maps(config.labels, size, fit, spec.label_names)
-        if names and names != of_maps:
-            odd = sorted(set(names) ^ set(of_maps))[0]
-            raise ValueError(f"labels={config.labels}: {odd} is not in both images= and labels=, which go by name")
-        names, label = of_maps, encode(maps, spec.label_encoding, len(spec.label_names))
+        names, maps = load_label_maps(config.labels, spec, how.fit, images)
+        label = encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
-        known = torch.from_numpy(~load_masks(config.mask, names, size, fit))[:, None]
-    labels = plan_attributes(spec, config.class_label, "equal", len(names))
-    if config.class_label is None:  # what was given says it, or nobody does
-        labels[:] = spec.null_label
-        if classes is not None:
-            labels[:, list(spec.attributes).index("class")] = classes[:, 0]
-    return Request(np.repeat(labels, config.num_per_image, axis=0), names, image, label, known)
+        assert images is not None
+        known = torch.from_numpy(~load_masks(config.mask, spec, how.fit, images))[:, None]
+    labels = np.repeat(_attributes(config, spec, names), config.num_per_image, axis=0)
+    return _guided(config, spec, Request(labels, names, image, label, known))
 
 
-def _stem(name: str) -> str:
-    return str(Path(name).with_suffix(""))
+def digest(*parts: bytes | np.ndarray) -> str:
+    """SHA-256 of bytes and the content of arrays."""
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part.tobytes() if isinstance(part, np.ndarray) else part)
+    return sha.hexdigest()
+
+
+def _attributes(config: SampleConfig, spec: ImageSpec, names: list[str]) -> Int64[np.ndarray, "m a"]:
+    """Of what was given: as class_label says; else the class is its folder; all others are left open."""
+    chosen = fixed_attributes(spec, config.class_label)
+    labels = np.tile(np.asarray(spec.null_label, np.int64), (len(names), 1))
+    for column, name in enumerate(spec.attributes):
+        if name in chosen:
+            labels[:, column] = chosen[name]
+        elif name == "class":
+            labels[:, column] = folder_classes("labels" if config.images is None else "images", names, spec)
+    return labels
+
+
+def _guided(config: SampleConfig, spec: ImageSpec, request: Request) -> Request:
+    """The request itself; ValueError where guidance is asked for but nothing to guide to."""
+    if config.guidance.scale != 1 and (request.labels == spec.null_label).all():
+        mend = "class_label= does" if spec.attributes else "this checkpoint was trained without classes"
+        raise ValueError(f"guidance.scale={config.guidance.scale} has no effect: nothing says a class ({mend})")
+    return request

@@ -3,11 +3,12 @@
 import sys
 from pathlib import Path
 
+import hydra
 import numpy as np
 import pytest
 from PIL import Image
 
-from conf.command_line import run_command
+from conf.command_line import CONFIG_DIR, guarded, run_command, to_dataclass
 from conf.schema import register_configs
 
 TINY = [
@@ -76,5 +77,30 @@ def train_tiny(command, images: Path, tmp_path: Path):
         given = [*TINY, "data=folder", f"data.path={data or images}", f"run_dir={folder}", "train.steps=10", *arguments]
         assert command("train", *given) == 0
         return folder
+
+    return run
+
+
+@pytest.fixture
+def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`draw(checkpoint, "mode=vary", ...)`: sample into tmp_path / "out" in few steps; the folder.
+
+    The command line goes past the checks of `command`, which compose it four times.
+    """
+    from sample import sample
+
+    register_configs()
+    monkeypatch.chdir(tmp_path)
+
+    def run(checkpoint: Path, *options: str, out: str = "out", exit_code: int = 0) -> Path:
+        fast = [f"ckpt={checkpoint}", f"out={tmp_path / out}", "sampler.num_inference_steps=3", "precision=fp32"]
+
+        def task() -> None:
+            with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+                config = to_dataclass(hydra.compose("sample", overrides=[*fast, *options]))
+            sample(config)
+
+        assert guarded(task) == exit_code
+        return tmp_path / out
 
     return run

@@ -1,0 +1,117 @@
+"""Options of sampling that have no effect or cannot be: one line that names the option and the mend."""
+
+import re
+from pathlib import Path
+
+import pytest
+from mode_files import PLAIN, write_given
+from tiny_checkpoint import write_checkpoint
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Path]:
+    return write_given(tmp_path / "given")
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+BAD = [
+    (["mode=jont"], "mode=jont is not one of joint, from_labels, annotate, vary, inpaint"),
+    (["format=voc"], "format=voc is not one of files, coco"),
+    (["mode=from_labels"], "mode=from_labels needs labels="),
+    (["mode=annotate"], "mode=annotate needs images="),
+    (["mode=inpaint", "images=x"], "mode=inpaint needs mask="),
+    (["images=x"], "images= has no effect in mode=joint"),
+    (["mode=annotate", "images=x", "labels=y"], "labels= has no effect in mode=annotate"),
+    (["mode=vary", "images=x", "mask=y"], "mask= has no effect in mode=vary"),
+    (["mode=vary", "images=x", "num_samples=3"], "num_samples= has no effect in mode=vary; use num_per_image"),
+    (["num_per_image=3"], "num_per_image= has no effect in mode=joint; use num_samples"),
+    (["mode=vary", "images=x", "balance=real"], "balance= has no effect in mode=vary"),
+    (["mode=vary", "images=x", "trajectory=true"], "trajectory= has no effect in mode=vary"),
+    (["strength=0.3"], "strength= has no effect in mode=joint"),
+    (["mode=vary", "images=x", "strength=0"], "strength=0 must be a number above 0"),
+    (["mode=vary", "images=x", "strength=[0.5,2]"], "strength=[0.5, 2] must be"),
+    (["mode=vary", "images=x", "strength=much"], "strength=much must be"),
+    (["mode=vary", "images=x", "strength=[]"], "strength=[] must be"),
+    (["inpaint.method=repaint"], "inpaint= has no effect in mode=joint"),
+    (["inpaint.method=paste"], "inpaint.method=paste is not one of replace, repaint"),
+    (["mode=annotate", "images=x", "guidance.scale=2"], "guidance= has no effect in mode=annotate"),
+    (["mode=annotate", "images=x", "min_label_iou=0.5"], "min_label_iou= has no effect in mode=annotate"),
+    (["mode=annotate", "images=x", "reject_copies=y"], "reject_copies= has no effect in mode=annotate"),
+    (["guidance.label_scale=2"], "guidance.label_scale=2.0 has no effect but in mode=from_labels"),
+    (["mode=vary", "images=x", "guidance.label_scale=2"], "guidance.label_scale=2.0 has no effect but"),
+    (["mode=inpaint", "images=x", "mask=y", "labels=z", "guidance.label_scale=2"], "label_scale=2.0 has no effect but"),
+    (["guidance.scale=-1"], "guidance.scale=-1.0 must be at least 0"),
+    (["guidance.interval=[0,0.5]"], "guidance.interval has no effect with guidance.scale=1"),
+    (["min_label_iou=2"], "min_label_iou=2.0 must lie in [0, 1]"),
+    (["min_label_iou=0.5", "check_steps=0"], "no effect with check_steps=0"),
+    (["max_attempts=3"], "max_attempts=3 has no effect without min_label_iou= or reject_copies="),
+    (["max_attempts=0"], "max_attempts=0 must be at least 1"),
+    (["eight_bit_copies=true"], "eight_bit_copies=true has no effect with format=files"),
+    (["check_steps=-1"], "check_steps=-1 must not be negative"),
+]
+
+
+def one_error(capsys) -> str:
+    lines = [line for line in re.split(r"[\r\n]+", capsys.readouterr().err) if line]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD, ids=[" ".join(options) for options, _ in BAD])
+def test_bad_options(options, message, draw, capsys):
+    draw(Path("x"), *options, exit_code=2)
+    assert message in one_error(capsys)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("class_label.cat=3", "there is no option class_label.cat"),
+        ("strenght=0.5", "did you mean strength?"),
+        ("guidance.skale=2", "did you mean guidance.scale?"),
+        ("mode=annotate", "mode=annotate needs images="),
+    ],
+)
+def test_bad_options_on_the_command_line(option, message, command, capsys):
+    assert command("sample", "ckpt=x", option) == 2
+    assert message in one_error(capsys)
+
+
+ABILITIES = [
+    (["mode=from_labels", "labels=x"], "mode=from_labels: this checkpoint was trained without label maps"),
+    (["mode=annotate", "images=x"], "mode=annotate: this checkpoint was trained without label maps"),
+    (["mode=vary", "images=x", "labels=y"], "labels=y: this checkpoint was trained without label maps"),
+    (["min_label_iou=0.5"], "min_label_iou=0.5: this checkpoint was trained without label maps"),
+    (["min_area=3"], "min_area=3: this checkpoint was trained without label maps"),
+    (["check_steps=3"], "check_steps=3: this checkpoint was trained without label maps"),
+    (["format=coco"], "format=coco: this checkpoint was trained without label maps"),
+    (["class_label=cat"], "class_label=cat: this checkpoint was trained without classes"),
+    (["balance=real"], "balance=real: this checkpoint was trained without classes"),
+    (["guidance.scale=2"], "nothing says a class (this checkpoint was trained without classes)"),
+    (["mode=vary", "images=nowhere"], "images=nowhere: folder nowhere does not exist"),
+    (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: folder nowhere does not exist"),
+    (["reject_copies=nowhere"], "reject_copies=nowhere: folder nowhere does not exist"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), ABILITIES, ids=[" ".join(options) for options, _ in ABILITIES])
+def test_what_a_checkpoint_was_not_trained_for(options, message, plain, given, draw, tmp_path, capsys):
+    draw(plain, *options, exit_code=2)
+    assert message in one_error(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_label_options_need_labels_before_a_run_folder_is_made(command, tmp_path, images, capsys):
+    from conftest import TINY
+
+    for option in ("diffusion.label_balance=0.5", "diffusion.label_weight=2"):
+        call = [*TINY, "data=folder", f"data.path={images}", f"run_dir={tmp_path / 'run'}", option]
+        assert command("train", *call) == 2
+        assert "has no effect on a model without label channels" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()

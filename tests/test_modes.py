@@ -1,0 +1,220 @@
+"""What sample.py writes in each of its modes, with tiny networks of every kind of images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from label_files import grey, save
+from mode_files import JOINT, LABELS, PLAIN, label_maps, options_of, write_given
+from PIL import Image
+from test_given import SPECS
+from test_sample import pictures, rows
+from tiny_checkpoint import write_checkpoint, write_stored
+
+from conf.schema import train_config_from_dict
+from data.decode import decode
+from data.fit import fit_image
+from data.image_set import ImageSpec, to_integers
+from diffusion.gaussian import make_denoiser
+from diffusion.sampling import sample
+from diffusion.schedules import build_schedule
+from training.checkpoint import load_checkpoint, rebuild_network, save_checkpoint
+from training.seeding import generator
+
+
+@pytest.fixture
+def joint(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "joint.pt", JOINT)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Path]:
+    return write_given(tmp_path / "given")
+
+
+# --- what each mode writes --------------------------------------------------------------------------------------------
+
+
+def test_joint_writes_images_with_their_labels_classes_and_agreement(joint, draw):
+    out = draw(joint, "num_samples=4", "class_label={plane:b}")
+    assert [row["attributes"] for row in rows(out)] == [{"class": name, "plane": "b"} for name in ("cat", "dog") * 2]
+    assert [row["class"] for row in rows(out)] == ["cat", "dog", "cat", "dog"]
+    assert rows(out)[1]["label_map"] == "labels/dog/000001.png"
+    assert all(0 <= row["label_iou"] <= 1 for row in rows(out))
+    assert {int(value) for label_map in label_maps(out).values() for value in np.unique(label_map)} == {0, 1, 2}
+    with Image.open(out / "grid.png") as grid:
+        assert grid.size == (34, 34)  # twice as large, for the lines around regions
+
+
+def test_from_labels_keeps_the_labels(joint, draw, given):
+    out = draw(joint, "mode=from_labels", f"labels={given['labels']}", "num_per_image=2", "class_label=dog")
+    assert [row["source"] for row in rows(out)] == ["000", "000", "001", "001", "002", "002"]
+    assert {row["class"] for row in rows(out)} == {"dog"}
+    for i, label_map in label_maps(out).items():
+        assert (label_map == decode(given["labels"] / f"{i // 2:03d}.png")[0]).all()
+    drawn = pictures(out)
+    assert not np.array_equal(drawn[0], drawn[1])
+    guided = pictures(
+        draw(joint, "mode=from_labels", f"labels={given['labels']}", "guidance.label_scale=3", out="guided")
+    )
+    assert not np.array_equal(drawn[0], guided[0])
+    one = draw(joint, "mode=from_labels", f"labels={given['labels'] / '001.png'}", "num_per_image=3", out="one")
+    assert [row["source"] for row in rows(one)] == ["001"] * 3
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+def test_annotate_leaves_the_image_exactly_as_it_was(spec, draw, tmp_path):
+    joint = ImageSpec(spec.channels, 8, 8, spec.dtype, spec.intensity, {}, spec.file_dtype, **LABELS)
+    files = write_stored(tmp_path / "set", spec, 2)
+    checkpoint = write_checkpoint(tmp_path / "joint.pt", joint)
+    out = draw(checkpoint, "mode=annotate", f"images={tmp_path / 'set'}")
+    for file, row in zip(files, rows(out), strict=True):
+        written, own = decode(out / row["file"]), decode(file)
+        assert written.dtype == own.dtype
+        assert (written == own).all()
+        assert "label_iou" not in row
+        assert decode(out / row["label_map"]).max() <= 2
+    for mode in ("vary", "inpaint"):  # what they keep, they keep as exactly
+        save(tmp_path / "mask.png", np.eye(8, dtype=np.uint8))
+        more = ["strength=0.01"] if mode == "vary" else [f"mask={tmp_path / 'mask.png'}"]
+        kept = draw(checkpoint, f"mode={mode}", f"images={tmp_path / 'set'}", *more, out=mode)
+        for file, row in zip(files, rows(kept), strict=True):
+            same = decode(kept / row["file"]) == decode(file)
+            assert (same | (np.eye(8) == 1)).all() if mode == "inpaint" else same.all()
+
+
+def test_images_of_another_size_are_annotated_at_the_model_s(joint, draw, tmp_path):
+    save(tmp_path / "set" / "a.png", grey(12, 20))
+    out = draw(joint, "mode=annotate", f"images={tmp_path / 'set'}")
+    assert (pictures(out)[0] == np.rint(fit_image(grey(12, 20)[None], (8, 8), "crop"))[0]).all()
+
+
+def test_vary_takes_strengths_in_turn_and_keeps_labels_that_are_given(joint, draw, given):
+    options = ["mode=vary", f"images={given['images']}", "num_per_image=2"]
+    out = draw(joint, *options, "strength=[0.01,1]")
+    images = [decode(file)[0] for file in sorted(given["images"].iterdir())]
+    assert [row["strength"] for row in rows(out)] == [0.01, 1.0] * 3
+    for i, drawn in pictures(out).items():
+        assert np.array_equal(drawn, images[i // 2]) == (i % 2 == 0)
+    out = draw(joint, *options, f"labels={given['labels']}", out="labelled")
+    for i, label_map in label_maps(out).items():
+        assert (label_map == decode(given["labels"] / f"{i // 2:03d}.png")[0]).all()
+
+
+@pytest.mark.parametrize("method", ["replace", "repaint"])
+def test_inpaint_changes_what_the_mask_says_and_labels_with_it(method, joint, draw, given):
+    options = ["mode=inpaint", f"images={given['images']}", f"mask={given['mask']}", f"inpaint.method={method}"]
+    options += ["inpaint.jump_length=1", "inpaint.resamplings=2"] if method == "repaint" else []
+    out = draw(joint, *options, f"labels={given['labels']}")
+    open_part = decode(given["mask"])[0] > 0
+    for i, drawn in pictures(out).items():
+        image, label_map = (decode(given[name] / f"{i:03d}.png")[0] for name in ("images", "labels"))
+        assert (drawn == image)[~open_part].all()
+        assert (drawn != image)[open_part].any()
+        assert (label_maps(out)[i] == label_map)[~open_part].all()
+
+
+@pytest.mark.parametrize("mode", ["vary", "inpaint"])
+def test_models_of_images_alone_vary_and_inpaint(mode, plain, draw, given):
+    out = draw(plain, *options_of(mode, given))
+    assert len(pictures(out)) == 3
+    assert all("label_map" not in row and "label_iou" not in row and row["class"] is None for row in rows(out))
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def test_balance_and_classes_from_the_command_line(joint, draw, command, tmp_path):
+    call = [f"ckpt={joint}", f"out={tmp_path / 'out'}", "sampler.num_inference_steps=3", "precision=fp32"]
+    assert command("sample", *call, "balance={cat:1,dog:2}", "class_label={plane:a}") == 0
+    out = tmp_path / "out"
+    assert [row["attributes"]["class"] for row in rows(out)] == ["cat", "dog", "dog"]
+    out = draw(joint, "balance=fill", out="fill")
+    assert [row["attributes"] for row in rows(out)] == [{"class": "dog"}] * 2
+    out = draw(joint, "balance=real", "num_samples=4", out="real")
+    assert sorted(row["class"] for row in rows(out)) == ["cat", "cat", "cat", "dog"]
+
+
+@pytest.mark.parametrize("mode", ["from_labels", "annotate", "vary", "inpaint"])
+def test_what_lies_in_class_folders_is_of_those_classes(mode, joint, draw, given, capsys):
+    for name in ("images", "labels"):
+        (given[name] / "dog").mkdir()
+        for file in sorted(given[name].glob("*.png"))[:2]:
+            file.rename(given[name] / "dog" / file.name)
+        next(given[name].glob("*.png")).unlink()
+    options = options_of(mode, given)
+    assert [row["attributes"] for row in rows(draw(joint, *options))] == [{"class": "dog"}] * 2
+    both = draw(joint, *options, "class_label={plane:b}", out="plane")
+    assert [row["attributes"] for row in rows(both)] == [{"class": "dog", "plane": "b"}] * 2
+    assert [row["class"] for row in rows(draw(joint, *options, "class_label=cat", out="cat"))] == ["cat"] * 2
+    for name in ("images", "labels"):
+        (given[name] / "dog").rename(given[name] / "cow")
+    draw(joint, *options, out="cow", exit_code=2)
+    assert "in the folder cow, but the classes are cat, dog" in capsys.readouterr().err
+    assert draw(joint, *options, "class_label=cat", out="chosen").exists()
+
+
+def test_nothing_said_of_a_class_leaves_it_open(joint, draw, given, capsys):
+    assert [row["attributes"] for row in rows(draw(joint, *options_of("vary", given)))] == [{}] * 3
+    draw(joint, *options_of("vary", given), "guidance.scale=2", out="guided", exit_code=2)
+    assert "guidance.scale=2.0 has no effect: nothing says a class (class_label= does)" in capsys.readouterr().err
+
+
+def test_folders_mean_nothing_to_a_model_without_classes(plain, draw, given):
+    (given["images"] / "dog").mkdir()
+    for file in given["images"].glob("*.png"):
+        file.rename(given["images"] / "dog" / file.name)
+    assert [row["source"] for row in rows(draw(plain, *options_of("vary", given)))] == ["dog/000", "dog/001", "dog/002"]
+
+
+# --- checkpoints of images alone --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+@pytest.mark.parametrize("classes", [[], ["cat", "dog"]], ids=["unconditional", "classes"])
+def test_a_checkpoint_of_the_first_release_samples_the_same_bits(classes, sampler, draw, tmp_path):
+    """It holds `classes`, no label keys, and a config without the options that came later."""
+    spec = ImageSpec(1, 8, 8, attributes={"class": classes} if classes else {})
+    state = load_checkpoint(write_checkpoint(tmp_path / "new.pt", spec))
+    for key in ("attributes", "label_names", "label_encoding", "label_channels", "counts"):
+        del state["images"][key]
+    state["images"]["classes"] = classes
+    for section, keys in {
+        "data": ("label_encoding", "distance_limit", "nodata", "complex", "group", "attributes"),
+        "diffusion": ("label_weight", "label_balance"),
+    }.items():
+        for key in keys:
+            del state["config"][section][key]
+    save_checkpoint(tmp_path / "plain.pt", {key: value for key, value in state.items() if key != "format_version"})
+    out = draw(tmp_path / "plain.pt", "num_samples=3", f"sampler={sampler}", "seed=5")
+
+    config = train_config_from_dict(state["config"])
+    config.sampler = type(config.sampler)(num_inference_steps=3) if sampler == "ddim" else ddpm(3)
+    schedule = build_schedule(config.schedule)
+    cond: dict[str, Any] | None = {"class_label": torch.tensor([[0], [1], [0]])} if classes else None
+    x_0 = sample(
+        make_denoiser(rebuild_network(state), schedule, config.diffusion),
+        schedule,
+        config.sampler,
+        (3, 1, 8, 8),
+        generators=[generator(5, "sample", i) for i in range(3)],
+        cond=cond,
+        device="cpu",
+    )
+    expected = to_integers(x_0, "uint8")[:, 0]
+    for i, drawn in pictures(out).items():
+        assert (drawn == expected[i]).all()
+    assert [row["class"] for row in rows(out)] == (["cat", "dog", "cat"] if classes else [None] * 3)
+
+
+def ddpm(steps: int):
+    from diffusion.samplers import sampler_config_from_dict
+
+    return sampler_config_from_dict({"name": "ddpm", "num_inference_steps": steps})

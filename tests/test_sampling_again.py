@@ -1,0 +1,137 @@
+"""In every mode sample i is the same however it is drawn, and what is drawn again is counted."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from label_files import save
+from mode_files import JOINT, MODES, PLAIN, label_maps, options_of, write_given
+from test_sample import assert_alike, pictures, rows
+from tiny_checkpoint import write_checkpoint, write_stored
+
+from data.decode import decode
+
+
+@pytest.fixture
+def joint(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "joint.pt", JOINT)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Path]:
+    return write_given(tmp_path / "given")
+
+
+# --- sample i ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sample_i_does_not_depend_on_its_batch(mode, joint, draw, given):
+    options = [*options_of(mode, given), "sampler=ddpm"]
+    whole = draw(joint, *options, "batch_size=3", out="whole")
+    single = draw(joint, *options, "batch_size=1", out="single")
+    assert_alike(pictures(whole), pictures(single))
+    assert {row["index"]: row.get("label_iou") for row in rows(whole)} == {
+        row["index"]: pytest.approx(row["label_iou"], abs=0.1) if "label_iou" in row else None for row in rows(single)
+    }
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_interrupted_call_goes_on(mode, joint, draw, given):
+    out = draw(joint, *options_of(mode, given))
+    whole, maps, lines = pictures(out), label_maps(out), (out / "manifest.jsonl").read_text().splitlines()
+    (out / "manifest.jsonl").write_text("\n".join(lines[:2]) + "\n" + lines[2][:30])
+    (out / json.loads(lines[1])["label_map"]).unlink()
+    kept = out / json.loads(lines[0])["file"]
+    stamp = kept.stat().st_mtime_ns
+    draw(joint, *options_of(mode, given))
+    assert kept.stat().st_mtime_ns == stamp
+    assert sorted(whole) == sorted(row["index"] for row in rows(out))
+    assert_alike(whole, pictures(out))
+    assert_alike(maps, label_maps(out))
+
+
+def test_what_was_given_is_known_by_its_content(joint, draw, given, capsys):
+    options = options_of("vary", given)
+    out = draw(joint, *options, f"labels={given['labels']}")
+    moved = given["images"].rename(given["images"].with_name("moved"))
+    options[1] = f"images={moved}"
+    draw(joint, *options, f"labels={given['labels']}")
+    for path, option in ((given["labels"] / "000.png", "labels"), (moved / "000.png", "images")):
+        before = path.read_bytes()
+        save(path, decode(path)[0] // 2)
+        draw(joint, *options, f"labels={given['labels']}", exit_code=2)
+        assert f"another {option}_sha256" in capsys.readouterr().err
+        path.write_bytes(before)
+    assert len(rows(out)) == 3
+
+
+def test_samples_that_are_not_good_enough_are_drawn_again_and_counted(joint, draw, capsys):
+    first = draw(joint, "num_samples=8", "check_steps=2", out="first")
+    ious = [row["label_iou"] for row in rows(first)]
+    least = f"min_label_iou={sorted(ious)[4] - 1e-4}"
+    options = ["num_samples=8", "check_steps=2", least, "max_attempts=30"]
+    out = draw(joint, *options)
+    assert re.search(r"thrown away: \d+ \(labels that agree too little\)", capsys.readouterr().out)
+    before = pictures(first)
+    good = [i for i in range(8) if ious[i] >= sorted(ious)[4]]
+    for row in rows(out):
+        assert row["label_iou"] >= sorted(ious)[4] - 1e-4
+        assert ("discarded" not in row) == (row["index"] in good)
+        same = np.abs(pictures(out)[row["index"]].astype(int) - before[row["index"]]).max() <= 1
+        assert same == (row["index"] in good)
+    single = draw(joint, *options, "batch_size=1", out="single")
+    assert {row["index"]: row.get("discarded") for row in rows(single)} == {
+        row["index"]: row.get("discarded") for row in rows(out)
+    }
+    assert_alike(pictures(out), pictures(single))
+
+
+def test_samples_given_up_are_counted_and_not_tried_again(joint, draw, capsys, monkeypatch):
+    first = draw(joint, "num_samples=6", "check_steps=2", out="first")
+    ious = {row["index"]: row["label_iou"] for row in rows(first)}
+    options = ["num_samples=6", "check_steps=2", f"min_label_iou={sorted(ious.values())[3] - 1e-4}"]
+    out = draw(joint, *options, "max_attempts=1")
+    good = {i for i, iou in ious.items() if iou >= sorted(ious.values())[3]}
+    assert {row["index"] for row in rows(out)} == good
+    told = f"{6 - len(good)} of 6 samples are missing"
+    assert told in capsys.readouterr().out
+    monkeypatch.setattr("generation.drawing.Drawing.draw", lambda *_: pytest.fail("drawn again"))
+    draw(joint, *options, "max_attempts=1")
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert f"thrown away: {6 - len(good)} (" in printed
+    monkeypatch.undo()
+    monkeypatch.chdir(out.parent)
+    draw(joint, *options, "max_attempts=30")
+    fresh = draw(joint, *options, "max_attempts=30", out="fresh")
+    assert_alike(pictures(out), pictures(fresh))
+    by_index = [{row["index"]: row.get("discarded") for row in rows(folder)} for folder in (out, fresh)]
+    assert by_index[0] == by_index[1]
+
+
+def test_no_good_sample_at_all_is_an_error_that_can_be_mended(joint, draw, capsys):
+    out = draw(joint, "num_samples=2", "min_label_iou=1", "max_attempts=1", exit_code=2)
+    assert "not one sample was good enough" in capsys.readouterr().err
+    draw(joint, "num_samples=2", "min_label_iou=0")
+    assert sorted(row["index"] for row in rows(out)) == [0, 1]
+
+
+def test_copies_of_training_images_are_drawn_again_however_mirrored(draw, tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "plain.pt", PLAIN, hflip=True)
+    first = draw(checkpoint, "num_samples=3", out="first")
+    write_stored(tmp_path / "training", PLAIN, 8)
+    save(tmp_path / "training" / "copy.png", pictures(first)[1][:, ::-1].copy())
+    out = draw(checkpoint, "num_samples=3", f"reject_copies={tmp_path / 'training'}")
+    found = {row["index"]: row for row in rows(out)}
+    assert found[1]["discarded"] == {"copy": 1}
+    assert found[1]["nearest_real"] > 0
+    assert not np.array_equal(pictures(out)[1], pictures(first)[1])
+    assert_alike({i: pictures(out)[i] for i in (0, 2)}, {i: pictures(first)[i] for i in (0, 2)})
