@@ -63,7 +63,7 @@ def boxes(decibels, level, spread, detector):
     found = []
     for candidate in instances(bright.astype(np.uint8), min_area=detector.min_area):
         box = candidate.box
-        inside = 0 < box.x and box.x + box.width < width and 0 < box.y and box.y + box.height < height
+        inside = min(box.x, box.y) > 0 and box.x + box.width < width and box.y + box.height < height
         if not inside or np.hypot(box.width, box.height) > detector.longest * min(height, width) / 64:
             continue
         # The peak is a quantile, so that a single mast does not hide the deck.
