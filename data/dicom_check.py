@@ -68,7 +68,8 @@ def _check_pixel_data(dataset: Any, rows: int, columns: int) -> None:
 def decoded(dataset: Any, index: int) -> np.ndarray:
     """Stored values of a frame, (rows, columns) or (rows, columns, 3) in RGB.
 
-    A decoder's warning, such as more pixels than the frame has, is an error here.
+    Bits above BitsStored, where old files keep an overlay (PS3.5 8.1.1), are cleared by pydicom. A decoder's warning,
+    such as more pixels than the frame has, is an error here.
     """
     try:
         with warnings.catch_warnings():

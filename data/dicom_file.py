@@ -75,7 +75,7 @@ def read_frame(path: Path, digest: str, index: int) -> Num[np.ndarray, "c h w"]:
             return rearrange(stored, "h w c -> c h w").astype(_value_type(low, high, 1.0, 0.0))
         padding = _padding(dataset, stored)
         slope, intercept = _rescale(dataset, index)
-        values = _without_unused_bits(dataset, stored).astype(np.float64)
+        values = stored.astype(np.float64)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             values = low + high - values
         values = values * slope + intercept
@@ -192,18 +192,11 @@ def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
     if first is None:
         return np.zeros(stored.shape, bool)
     last = dataset.get("PixelPaddingRangeLimit")
-    bits = 2 ** int(dataset.BitsAllocated)  # either may stand as unsigned for a signed value, or the other way round
-    ends = [int(v) % bits for v in (first, first if last is None else last)]
+    count = 2 ** int(dataset.BitsStored)  # either may stand as unsigned for a signed value, or the other way round
+    ends = [int(v) % count for v in (first, first if last is None else last)]
     if int(dataset.get("PixelRepresentation", 0)) == 1:
-        ends = [v - bits if v >= bits // 2 else v for v in ends]
+        ends = [v - count if v >= count // 2 else v for v in ends]
     return (stored >= min(ends)) & (stored <= max(ends))
-
-
-def _without_unused_bits(dataset: Any, stored: np.ndarray) -> np.ndarray:
-    """Bits above BitsStored may hold an overlay (PS3.5 8.1.1): not of the image."""
-    low, high = _stored_range(dataset)
-    values = stored.astype(np.int64) & (high - low)
-    return np.where(values > high, values - (high - low + 1), values)
 
 
 def _window(dataset: Any, index: int) -> tuple[float, float] | None:

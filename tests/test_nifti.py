@@ -89,8 +89,9 @@ def test_a_plane_is_shown_as_radiologists_do(folder):
     assert sagittal[2, 0, 2] == 3  # row 0 is the top
 
 
+@pytest.mark.parametrize("square", [False, True])
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
-def test_however_a_volume_is_stored_its_planes_are_the_same(folder, tmp_path, plane):
+def test_however_a_volume_is_stored_its_planes_are_the_same(folder, tmp_path, plane, square):
     body, mask = voxels(3, 4, 5), RNG.integers(0, 3, (3, 4, 5)).astype(np.uint8)
     original = nib.Nifti1Image(body, np.diag([1.0, 2.0, 3.0, 1.0]))
     labels = nib.Nifti1Image(mask, original.affine)
@@ -100,14 +101,18 @@ def test_however_a_volume_is_stored_its_planes_are_the_same(folder, tmp_path, pl
         orientation = np.column_stack([axes, signs])
         nib.save(original.as_reoriented(orientation), folder / f"{i:02d}.nii")
         nib.save(labels.as_reoriented(orientation), tmp_path / "labels" / f"{i:02d}.nii")
-    read = items(listed(str(folder), labels=str(tmp_path / "labels"), axis=plane))
+    read = items(listed(str(folder), labels=str(tmp_path / "labels"), axis=plane, square_pixels=square))
     n = len(read) // 48
     assert len(read) == 48 * n
     for i, item in enumerate(read):
         np.testing.assert_array_equal(item.image, read[i % n].image)
         np.testing.assert_array_equal(item.label_map, read[i % n].label_map)
-    everything = np.stack([item.image[0] for item in read[:n]])
-    assert sorted(everything.ravel()) == sorted(body.ravel())
+    millimetres = {"axial": (8, 3), "coronal": (15, 3), "sagittal": (15, 8)}[plane]  # rows and columns at 1, 2, 3 mm
+    if square:  # to the finer spacing, which is 1 mm but in sagittal planes
+        assert read[0].image.shape[1:] == tuple(round(mm / (2 if plane == "sagittal" else 1)) for mm in millimetres)
+    else:
+        everything = np.stack([item.image[0] for item in read[:n]])
+        assert sorted(everything.ravel()) == sorted(body.ravel())
 
 
 def test_an_oblique_volume_is_turned_to_the_nearest_axes_without_resampling(folder):
