@@ -5,6 +5,10 @@ TORCH  ?= torch
 BIN    := .venv/bin
 STAMP  := .venv/.installed
 
+# The scenes that experiment=demo trains on, with another seed.
+SCENES := num_images=512 image_size=48 seed=1 class_probabilities=[0.8,0.1,0.1] max_ships=2 empty_fraction=0 \
+  ship_length=[16,36] ship_amplitude=[8,20] sea_amplitude=[0.3,0.8]
+
 .PHONY: demo test lint clean
 
 demo: $(STAMP)
@@ -13,8 +17,8 @@ demo: $(STAMP)
 	else \
 	  $(BIN)/python train.py experiment=demo run_dir=demo/run; \
 	fi
-	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=64 trajectory=true
-	@[ -d demo/real ] || { rm -rf demo/.real && $(BIN)/python -m data sar_sim out=demo/.real num_images=512 image_size=48 seed=1 && mv demo/.real demo/real; }
+	$(BIN)/python sample.py ckpt=demo/run out=demo/samples num_samples=64 balance=real trajectory=true
+	@[ -d demo/real ] || { rm -rf demo/.real && $(BIN)/python -m data sar_sim out=demo/.real $(SCENES) && mv demo/.real demo/real; }
 	$(BIN)/python -m eval real=demo/real synthetic=demo/samples out=demo/report
 	@printf '\nLook at\n  demo/samples/grid.png       what the model draws\n  demo/samples/trajectory.gif how noise becomes ships\n  demo/run/curves.png         how it learned\n  demo/report/report.html     real beside synthetic, with figures\n'
 
