@@ -32,10 +32,10 @@ class Detector:
 
 
 GRID = {
-    "contrast": (3.0, 4.0, 5.0),
+    "contrast": (3.0, 4.0, 6.0),
     "depth": (8.0, 10.0, 12.0),
     "skirt": (0.0, 0.25, 0.5, 0.75, 1.0),
-    "min_area": (6, 12),
+    "min_area": (6, 12, 20),
 }
 
 

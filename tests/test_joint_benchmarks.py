@@ -1,0 +1,75 @@
+"""What the benchmarks of joint checkpoints compute from label maps."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from annotate_hippocampus import dice_of_volumes, segmentation_loss, summary, volume_of
+from annotation import interval, vote
+from joint_sar import Labelled, boxes_of, compare, mask_iou
+
+
+def square(x: int, y: int, side: int = 4) -> np.ndarray:
+    mask = np.zeros((16, 16), np.uint8)
+    mask[y : y + side, x : x + side] = 1
+    return mask
+
+
+def test_vote_takes_the_commonest_label_and_of_several_the_lowest():
+    maps = np.array([[[0, 1, 2, 2]], [[1, 1, 2, 0]], [[1, 0, 0, 1]]], np.uint8)
+    assert vote(maps, 3).tolist() == [[1, 1, 2, 0]]
+    assert vote(maps[:1], 3).tolist() == maps[0].tolist()
+
+
+def test_interval_of_a_mean_is_that_of_the_normal_law():
+    values = np.random.default_rng(1).normal(5.0, 2.0, 400)
+    low, high = interval(values, np.mean)
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.02)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_boxes_are_scored_by_landscape_and_together():
+    maps = [square(1, 1), square(5, 5), square(5, 5) * 0, square(3, 3)]
+    images = Labelled([], maps, ["open_sea", "coast", "coast", "harbour"])
+    drawn = boxes_of(
+        [square(1, 1), square(7, 5), square(0, 0), square(3, 3, side=1)]
+    )  # IoU 1, 1/3; too much; too small
+    rows = compare(images, drawn)["boxes"]
+    assert [rows[name]["iou 0.5"]["f1"] for name in rows] == pytest.approx([1.0, 0.0, 0.0, 1 / 3])
+    assert rows["coast"]["iou 0.3"] | {"interval": None} == {"f1": 2 / 3, "tp": 1, "fp": 1, "fn": 0, "interval": None}
+    assert [rows[name]["ships"] for name in rows] == [1, 1, 1, 3]
+
+
+def test_mask_iou_of_all_pixels_and_of_each_image_with_ships():
+    true = [square(1, 1), square(5, 5), square(0, 0) * 0]
+    found = mask_iou(true, [square(1, 1), square(7, 5), square(0, 0)])["mask_iou"]
+    assert found["pooled"] == pytest.approx((16 + 8 + 0) / (16 + 24 + 16))
+    assert found["mean"] == pytest.approx((1 + 1 / 3) / 2)
+    assert found["images_with_ships"] == 2
+
+
+def test_dice_is_of_whole_volumes():
+    names = ["b/0000", "a/0000", "a/0001"]
+    true = np.stack([square(0, 0) * 2, square(1, 1), square(2, 2)])
+    drawn = np.stack([square(2, 0) * 2, square(1, 1), square(2, 2) * 0])
+    scores = dice_of_volumes(drawn, true, np.array([volume_of(name) for name in names]), 3)
+    np.testing.assert_allclose(scores, [[2 * 16 / (16 + 32), np.nan], [np.nan, 0.5]])
+    better = np.array([[0.8, 0.6], [0.6, 0.8], [0.7, np.nan]])
+    row = summary(better, better - 0.1)
+    assert row["mean"] == pytest.approx([0.7, 0.7, 0.7])
+    assert row["difference"] == pytest.approx([0.1] * 3)
+    assert row["interval"][2] == pytest.approx([0.1, 0.1])
+    assert row["standard_error"][0] == pytest.approx(0.1 / 3**0.5)
+
+
+def test_segmentation_loss_is_least_at_the_truth():
+    label = torch.from_numpy(np.stack([square(1, 1), square(5, 5) * 2])).long()
+    sure = 20.0 * torch.nn.functional.one_hot(label, 3).movedim(-1, 1).float()
+    assert segmentation_loss(sure, label).item() == pytest.approx(0.0, abs=1e-4)
+    uniform = segmentation_loss(torch.zeros_like(sure), label).item()
+    n = 2 * 16 * 16
+    assert uniform == pytest.approx(np.log(3) + 1 - (2 * 16 / 3 + 1) / (n / 3 + 16 + 1), rel=1e-5)
