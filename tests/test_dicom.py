@@ -180,7 +180,7 @@ def test_negative_padding(folder):
 
 def test_padding_with_bits_beyond_those_stored(folder):
     save(folder / "a", np.array([[0xF830, 7], [8, 0xF830]], np.uint16), BitsStored=12, PixelPaddingValue=0xF830)
-    np.testing.assert_array_equal(images(list_dicom(str(folder)))[0][0], [[7, 7], [8, 7]])
+    np.testing.assert_array_equal(images(listed(str(folder)))[0][0], [[7, 7], [8, 7]])
 
 
 def test_run_length_coding_needs_no_plug_in(folder):

@@ -36,7 +36,7 @@ def test_labelled_sets_come_back_through_masks_and_as_given_label_maps(tmp_path:
         ),
         cache_dir=tmp_path / "cache",
     ).train
-    given, names = load_label_maps(str(out / "labels"), (32, 32), "crop", [BACKGROUND, "ship"])
+    names, given = load_label_maps(str(out / "labels"), read.spec, "crop", None)
     assert read.spec.label_names == [BACKGROUND, "ship"]
     assert [str(Path(name).with_suffix("")) for name in read.names] == names
     assert len(read) == 12
