@@ -197,6 +197,10 @@ def check_same_run(config: TrainConfig, state: dict[str, Any] | None) -> None:
     """ValueError when `config` would carry on another run than the checkpoint's (see `resumed_config`)."""
     if state is None:
         return
+    if config.train.steps < state["step"]:
+        raise ValueError(
+            f"train.steps={config.train.steps} is below the {state['step']} steps that the run has done already"
+        )
     saved = to_plain(train_config_from_dict(state["config"]))  # with the defaults of options that are newer than it
     if without(to_plain(config), RESUMABLE + PLACES) != without(saved, RESUMABLE + PLACES):
         raise ValueError(

@@ -161,6 +161,14 @@ def test_a_resumed_run_refuses_what_would_make_it_another_run(train_tiny, comman
         assert "cannot change while resuming" in error_line(capsys)
 
 
+def test_a_run_cannot_end_before_the_step_it_has_reached(train_tiny, command, capsys) -> None:
+    run = train_tiny("run", "train.steps=4", "train.stop_at=3")
+    before = (run / "config.yaml").read_text()
+    assert command("train", f"resume={run}", "train.steps=2") == 2
+    assert "below the 3 steps" in error_line(capsys)
+    assert (run / "config.yaml").read_text() == before
+
+
 def test_moved_images_are_found_again(train_tiny, command, images: Path, capsys) -> None:
     run = train_tiny("run", "train.steps=4", "train.stop_at=2")
     moved = images.rename(images.with_name("moved"))
