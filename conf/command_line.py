@@ -98,6 +98,12 @@ def check_command_line(flags: list[str], overrides: list[str], config_name: str)
         if flag not in MULTIRUN:
             raise ValueError(f"there is no flag {flag}: options are written key=value, for example seed=1")
     parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override() and not flags:
+            key, _, values = (override.input_line or "").partition("=")
+            raise ValueError(
+                f"{key}={values}: a list is written {key}=[{values}], and -m runs once for each of several"
+            )
     if flags and any(key_of(override.input_line or "") == "run_dir" for override in parsed):
         raise ValueError("run_dir= with -m would put every run into one folder: leave it out, or set name=")
     firsts = [choices(override)[0] for override in parsed]
@@ -152,6 +158,9 @@ def check_keys(overrides: list[str], known: DictConfig) -> None:
     keys = all_keys(known)
     for text in overrides:
         key = key_of(text)
+        inside = [name for name in keys if name.startswith(f"{key}.")]
+        if inside and not text.partition("=")[2].startswith("{"):
+            raise ValueError(f"{text}: {key} is a section, of {', '.join(inside)}; say {inside[0]}=")
         if key.split(".")[0] == "hydra" or key in keys:
             continue
         if key in DATA_KEYS:

@@ -88,20 +88,6 @@ def decode(
     return labels.astype(np.uint8)
 
 
-def label_confidence(
-    channels: Float[Tensor, "b l h w"], config: LabelEncodingConfig, num_labels: int
-) -> Float[np.ndarray, "b h w"]:
-    """How near each pixel's channels are to the code of what they are decoded to: 1 - max over channels |x - code| / 2.
-
-    In [0, 1], and 1 for a code itself. For the two-valued encodings it is the probability of the least certain decoded
-    bit, as a denoiser that minimises the squared error predicts x = 2 p - 1. Its mean over an instance's pixels orders
-    instances as a detector's score does.
-    """
-    values = _finite(channels, config, num_labels)
-    codes = encode(decode(channels, config, num_labels), config, num_labels).numpy()
-    return 1.0 - np.abs(np.clip(values, -1.0, 1.0) - codes).max(axis=1) / 2.0
-
-
 def signed_distance(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Pixels from each pixel's centre to the border of `mask`, positive inside; +-inf where there is no border.
 

@@ -64,7 +64,7 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> Non
     ValueError where no sample was good enough.
     """
     rows = sorted(read_manifest(out), key=lambda row: row["index"])
-    report(rows, read_given_up(out), wanted)
+    report(rows, read_given_up(out), wanted, looked=config.min_label_iou > 0 or config.reject_copies is not None)
     if not rows:
         raise ValueError("not one sample was good enough: ask for a lower min_label_iou or more max_attempts")
     samples = [sample_files(out, row) for row in rows]
@@ -82,8 +82,8 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> Non
         write_npz(out, samples, spec.label_names)
 
 
-def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], wanted: int) -> None:
-    """Say how well labels agree, and what was thrown away and why."""
+def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], wanted: int, *, looked: bool) -> None:
+    """Say how well labels agree, and what was thrown away and why where samples were looked at for that."""
     ious = [row["label_iou"] for row in rows if "label_iou" in row]
     if ious:
         print(
@@ -93,7 +93,9 @@ def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], 
     thrown = Counter[str]()
     for counts in [*(row.get("discarded", {}) for row in rows), *missing.values()]:
         thrown.update(counts)
-    if thrown:
+    if looked and not thrown:
+        print("thrown away: none")
+    elif thrown:
         reasons = {"label_iou": "labels that agree too little", "copy": "near a training image"}
         print("thrown away: " + ", ".join(f"{count} ({reasons[why]})" for why, count in sorted(thrown.items())))
     if missing:

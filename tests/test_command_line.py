@@ -41,6 +41,8 @@ OPTIONS = [
     (["optim.lr=abc"], "optim.lr"),
     (["optim.lr=-1"], "optim.lr"),
     (["train.steps=0"], "train.steps"),
+    (["seed=1,2"], "seed=[1,2]"),
+    (["train=100"], "train is a section, of train.steps"),
     (["train.steps=3.5"], "train.steps"),
     (["train.batch_size=5", "train.accumulate=2"], "train.accumulate"),
     (["train.precision=fp16"], "train.precision"),

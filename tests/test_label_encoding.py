@@ -10,7 +10,6 @@ from data.label_encoding import (
     LabelEncodingConfig,
     decode,
     encode,
-    label_confidence,
     num_channels,
     signed_distance,
 )
@@ -36,7 +35,6 @@ def test_decoding_inverts_encoding(config, case):
     assert channels.dtype == torch.float32
     assert float(channels.abs().max()) <= 1.0
     assert np.array_equal(decode(channels, config, num_labels), label_map)
-    assert (label_confidence(channels, config, num_labels) == 1.0).all()
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=ENCODINGS)
@@ -109,12 +107,6 @@ def test_bits_are_the_label_in_binary():
 def test_bits_that_spell_no_label_go_to_the_nearest_one():
     channels = torch.tensor([[0.9, 0.2], [0.2, 0.9], [1.0, 1.0]]).T[None, :, None]  # each is 11, of 3 labels
     assert decode(channels, LabelEncodingConfig("bits"), 3).tolist() == [[[2, 1, 1]]]
-
-
-def test_confidence_is_the_probability_of_the_least_certain_bit():
-    channels = torch.tensor([[0.2, -1.0], [-0.6, -0.4], [3.0, -3.0]]).T[None, :, None]
-    confidence = label_confidence(channels, LabelEncodingConfig("onehot"), 3)
-    assert confidence == pytest.approx(np.array([[[0.6, 0.7, 1.0]]]))
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=ENCODINGS)

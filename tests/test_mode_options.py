@@ -76,6 +76,8 @@ def test_bad_options(options, message, draw, capsys):
         ("strenght=0.5", "did you mean strength?"),
         ("guidance.skale=2", "did you mean guidance.scale?"),
         ("mode=annotate", "mode=annotate needs images="),
+        ("strength=0.3,0.5", "strength=0.3,0.5: a list is written strength=[0.3,0.5]"),
+        ("guidance=2", "guidance is a section, of guidance.scale, guidance.interval"),
     ],
 )
 def test_bad_options_on_the_command_line(option, message, command, capsys):
