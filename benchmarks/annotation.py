@@ -22,16 +22,13 @@ def draw(checkpoint, out, **options):
     """The lines of the manifest of a call of sample.py, by number; 50 steps of DDIM unless `steps` says otherwise."""
     steps = options.pop("steps", 50)
     sampler = DDIMConfig(num_inference_steps=int(steps))
-    config = SampleConfig(
-        ckpt=str(checkpoint), sampler=sampler, out=str(out), cache_dir=str(out.parent / "cache"), **options
-    )
-    sample(config)
+    sample(SampleConfig(ckpt=str(checkpoint), sampler=sampler, out=str(out), **options))
     return sorted(read_manifest(out), key=lambda row: row["index"])
 
 
 def annotate(checkpoint, images, out, *, draws=1, **options):
     """{name of the image: label maps (draws, h, w)} for the images in a flat folder, which says nothing of a class."""
-    rows = draw(checkpoint, out, mode="annotate", images=str(images), num_per_image=draws, check_steps=0, **options)
+    rows = draw(checkpoint, out, mode="annotate", images=str(images), num_per_image=draws, **options)
     maps = {}
     for row in rows:
         maps.setdefault(row["source"], []).append(read_label_map(sample_files(out, row)))

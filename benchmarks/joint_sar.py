@@ -2,13 +2,14 @@
 
     python train.py experiment=sar_joint run_dir=RUN_DIR
     python benchmarks/joint_sar.py ckpt=RUN_DIR [n=300] [steps=50] [draws=1] [seed=1]
-        [min_label_iou=0] [folder=DIR] [out=FILE.json]
+        [min_label_iou=0] [label_scale=1] [folder=DIR] [out=FILE.json]
 
 Of one checkpoint, each with n images and DDIM of `steps` steps:
 
 - joint: new labelled images; the boxes of their label maps against those of a detector that sees the image alone
   (ship_detector.py: threshold and components). `min_label_iou` above 0 draws again what the model itself labels otherwise.
-- from_labels: images for the label maps of unseen simulated scenes; the boxes given against the same detector's.
+- from_labels: images for the label maps of unseen simulated scenes, guided to them by `label_scale`; the boxes given
+  against the same detector's.
 - annotate: label maps for the images of those scenes, whose class is not told; against the truth. IoU of ship pixels,
   all images as one and the mean over images with ships; and F1 of the boxes. Of `draws` maps the first counts, and as a
   row of its own the vote of all.
@@ -38,6 +39,7 @@ from data.image_set import ImageSpec
 from data.sample_files import SampleFiles, read_label_map, sample_files
 from data.sar import CLASSES
 from data.writers import read_pixels
+from diffusion.guidance import GuidanceConfig
 from training.checkpoint import load_checkpoint
 
 MIN_AREA = 4  # pixels of a box of a label map
@@ -57,9 +59,15 @@ class Labelled:
         return boxes_of(self.maps)
 
 
-def main(ckpt, n=300, steps=50, draws=1, seed=1, batch_size=50, min_label_iou=0.0, folder=None, out=None):
+def main(
+    ckpt, n=300, steps=50, draws=1, seed=1, batch_size=50, min_label_iou=0.0, label_scale=1.0, folder=None, out=None
+):
     settings = {"ckpt": ckpt, "n": int(n), "steps": int(steps), "draws": int(draws), "seed": int(seed)}
-    settings |= {"batch_size": int(batch_size), "min_label_iou": float(min_label_iou)}
+    settings |= {
+        "batch_size": int(batch_size),
+        "min_label_iou": float(min_label_iou),
+        "label_scale": float(label_scale),
+    }
     start = time.perf_counter()
     with new_folder(folder) as place:
         result = measure(place, **settings)
@@ -67,7 +75,7 @@ def main(ckpt, n=300, steps=50, draws=1, seed=1, batch_size=50, min_label_iou=0.
     write_record(out, settings, time.perf_counter() - start, result)
 
 
-def measure(folder, ckpt, n, steps, draws, seed, batch_size, min_label_iou):
+def measure(folder, ckpt, n, steps, draws, seed, batch_size, min_label_iou, label_scale):
     state = load_checkpoint(ckpt)
     spec, data = ImageSpec.from_dict(state["images"]), data_config_from_dict(state["config"]["data"])
     if data.name != "sar_sim" or not data.labels:
@@ -83,7 +91,8 @@ def measure(folder, ckpt, n, steps, draws, seed, batch_size, min_label_iou):
     rows = draw(ckpt, folder / "joint", mode="joint", num_samples=n, balance="real", **check, **options)
     joint = read([(sample_files(folder / "joint", row), row["class"]) for row in rows], spec)
     result["joint"] = compare(joint, found(joint, detectors))
-    drawn = from_labels(ckpt, folder, unseen, spec, options)
+    guidance = GuidanceConfig(label_scale=label_scale)
+    drawn = from_labels(ckpt, folder, unseen, spec, {"guidance": guidance, **options})
     result["from_labels"] = compare(drawn, found(drawn, detectors))
     first_map, voted = annotations(ckpt, folder, unseen, draws, options)
     result["annotate"] = compare(unseen, boxes_of(first_map)) | mask_iou(unseen.maps, first_map)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import label_encodings
 from annotate_hippocampus import dice_of_volumes, segmentation_loss, summary, volume_of
 from annotation import interval, vote
 from joint_sar import Labelled, boxes_of, compare, mask_iou
@@ -73,3 +74,11 @@ def test_segmentation_loss_is_least_at_the_truth():
     uniform = segmentation_loss(torch.zeros_like(sure), label).item()
     n = 2 * 16 * 16
     assert uniform == pytest.approx(np.log(3) + 1 - (2 * 16 / 3 + 1) / (n / 3 + 16 + 1), rel=1e-5)
+
+
+def test_encodings_are_compared_by_mean_least_and_greatest():
+    rows = [dict.fromkeys(label_encodings.COLUMNS, value) for value in (0.2, 0.4)]
+    for row in rows:
+        row[label_encodings.COLUMNS[-1]] = [1.5, 2.0]
+    assert "| onehot | 0.300 (0.200 to 0.400) |" in label_encodings.markdown({"onehot": rows})
+    assert label_encodings.markdown({"onehot": rows}).endswith("| 1.50 (2.00) |")

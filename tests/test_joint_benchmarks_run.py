@@ -1,0 +1,51 @@
+"""The benchmarks of joint checkpoints from end to end, on checkpoints that learned nothing."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import annotate_hippocampus
+import joint_sar
+
+
+def test_joint_sar_measures_every_mode(command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    scenes = ["data=sar_sim", "data.labels=true", "data.num_images=12"]
+    assert command("train", *TINY, *scenes, "train.steps=2", f"run_dir={run}") == 0
+    options = {"n": 4, "steps": 2, "draws": 3, "seed": 1, "batch_size": 4, "min_label_iou": 0.0, "label_scale": 2.0}
+    result = joint_sar.measure(tmp_path / "work", str(run), **options)
+    for mode in ("simulated", "joint", "from_labels", "annotate", "annotate, vote of 3"):
+        assert result[mode]["boxes"]["all"]["images"] == 4
+        assert 0 <= result[mode]["boxes"]["all"]["iou 0.5"]["f1"] <= 1
+    assert 0 <= result["annotate"]["mask_iou"]["pooled"] <= 1
+    assert "| from_labels | 0.5 |" in joint_sar.markdown(result)
+
+
+def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    rng, volumes = np.random.default_rng(0), tmp_path / "volumes"
+    for kind in ("images", "labels"):
+        (volumes / kind).mkdir(parents=True)
+    for i in range(4):
+        mask = np.zeros((16, 16, 3), np.uint8)
+        mask[4:9, 5:12], mask[9:12, 5:12] = 1, 2
+        image = (60 * mask + rng.integers(0, 50, mask.shape)).astype(np.uint8)
+        for kind, values in (("images", image), ("labels", mask)):
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), volumes / kind / f"v{i}.nii.gz")
+    run, places = tmp_path / "run", [f"data.path={volumes}/images", f"data.labels={volumes}/labels"]
+    cache = f"cache_dir={tmp_path / 'cache'}"
+    options = ["data=nifti", *places, "data.val_fraction=0.5", "train.steps=2", f"run_dir={run}", cache]
+    assert command("train", *TINY, *options) == 0
+    (tmp_path / "work").mkdir()
+    result = annotate_hippocampus.measure(
+        tmp_path / "work", str(run), minutes=0.01, draws=3, steps=2, seed=0, batch_size=8
+    )
+    assert result["volumes"] == {"trained on": 2, "held out": 2}
+    assert set(result["methods"]) == {"supervised", "annotate", "annotate, vote of 3"}
+    assert result["steps"]["joint"] == 2
+    assert result["steps"]["supervised"] >= 1
+    assert "| supervised |" in annotate_hippocampus.markdown(result)
