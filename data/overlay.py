@@ -43,16 +43,20 @@ def overlay(
 
 
 def picture(
-    images: UInt[np.ndarray, "n c h w"], label_maps: UInt8[np.ndarray, "n h w"] | None = None, *, min_area: int = 1
+    images: UInt[np.ndarray, "n c h w"],
+    label_maps: UInt8[np.ndarray, "n h w"] | None = None,
+    *,
+    min_area: int = 1,
+    columns: int | None = None,
 ) -> UInt8[np.ndarray, "k H W"]:
     """All images in one picture: as they are, or where there are label maps twice as large, with regions and boxes."""
     if label_maps is None:
-        return image_grid(images)
+        return image_grid(images, columns=columns)
     drawn = [
         overlay(image, label_map, [instance.box for instance in instances(label_map, min_area=min_area)], scale=2)
         for image, label_map in zip(images, label_maps, strict=True)
     ]
-    return image_grid(np.stack(drawn))
+    return image_grid(np.stack(drawn), columns=columns)
 
 
 def _paint(canvas: UInt8[np.ndarray, "3 H W"], where: Bool[np.ndarray, "H W"], label: int) -> None:
