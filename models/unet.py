@@ -158,18 +158,6 @@ class UNet(nn.Module):
         widths = [base * multiplier for multiplier in config.channel_multipliers]
         last = len(widths) - 1
 
-        def stage(channels_in: int, channels_out: int, attention: bool) -> Stage:
-            norm = {"norm_groups": config.norm_groups, "norm_eps": config.norm_eps}
-            residual = ResidualBlock(
-                channels_in,
-                channels_out,
-                emb_channels,
-                dropout=config.dropout,
-                scale_shift=config.time_scale_shift == "scale_shift",
-                **norm,
-            )
-            return Stage(residual, Attention(channels_out, config.head_channels, **norm) if attention else None)
-
         self.embedding = ConditionEmbedding(
             base,
             emb_channels,
@@ -185,20 +173,20 @@ class UNet(nn.Module):
         for i, width in enumerate(widths):
             stages = []
             for _ in range(config.blocks_per_level):
-                stages.append(stage(channels, width, i in config.attention_levels))
+                stages.append(_stage(config, channels, width, i in config.attention_levels))
                 channels = width
                 skips.append(channels)
             down = Downsample(channels, padding=config.downsample_padding) if i < last else None
             skips += [channels] if down else []
             self.down.append(DownLevel(stages, down))
 
-        self.middle = nn.ModuleList([stage(channels, channels, True), stage(channels, channels, False)])
+        self.middle = nn.ModuleList([_stage(config, channels, channels, attention) for attention in (True, False)])
 
         self.up = nn.ModuleList()
         for i, width in reversed(list(enumerate(widths))):
             stages = []
             for _ in range(config.blocks_per_level + 1):
-                stages.append(stage(channels + skips.pop(), width, i in config.attention_levels))
+                stages.append(_stage(config, channels + skips.pop(), width, i in config.attention_levels))
                 channels = width
             self.up.append(UpLevel(stages, Upsample(channels) if i > 0 else None))
 
@@ -231,3 +219,17 @@ class UNet(nn.Module):
 
         out = self.conv_out(F.silu(self.norm_out(h)))  # (b, out, H, W)
         return out[..., :height, :width]
+
+
+def _stage(config: UNetConfig, channels_in: int, channels_out: int, attention: bool) -> Stage:
+    """What a level is made of."""
+    norm = {"norm_groups": config.norm_groups, "norm_eps": config.norm_eps}
+    residual = ResidualBlock(
+        channels_in,
+        channels_out,
+        4 * config.base_channels,
+        dropout=config.dropout,
+        scale_shift=config.time_scale_shift == "scale_shift",
+        **norm,
+    )
+    return Stage(residual, Attention(channels_out, config.head_channels, **norm) if attention else None)
