@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.item import Item, Listing
-from data.nifti import NiftiConfig, list_nifti, write_nifti_stack
+from data.nifti import NiftiConfig, list_nifti
 from data.nifti_volume import read_volume
+from data.write_nifti import write_nifti_stack
 
 RNG = np.random.default_rng(0)
 REAL_DATA = Path(os.environ.get("SPECKLE_DATA", Path(__file__).parents[2] / "shared" / "data"))
