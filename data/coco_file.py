@@ -75,10 +75,11 @@ def _lists(path: Path) -> dict[str, list[Row]]:
         raise ValueError(f"{path} is no JSON file ({' '.join(str(error).split())})") from None
     if not isinstance(whole, dict):
         raise ValueError(f"{path} is no COCO file: it holds a {type(whole).__name__}, not images and annotations")
-    for key in ("images", "annotations", "categories"):
+    keys = ("images", "annotations", "categories")
+    for key in keys:
         if not isinstance(whole.get(key), list) or not all(isinstance(row, dict) for row in whole[key]):
             raise ValueError(f"{path} is no COCO file: it has no list of {key}")
-    return whole
+    return {key: whole[key] for key in keys}
 
 
 def _category_names(path: Path, categories: list[Row]) -> dict[int, str]:
