@@ -51,7 +51,8 @@ def rasterised(
     """
     masks, boxes = [], []
     for annotation in annotations:
-        label = label_of.get(annotation.get("category_id")) if type(annotation.get("category_id")) is int else None
+        category = annotation.get("category_id")
+        label = label_of.get(category) if type(category) is int else None
         if label is None:
             raise ValueError(f"the annotation {_short(annotation)} is of a category that the file does not list")
         box = _box(annotation, label)

@@ -24,7 +24,7 @@ from data.image_set import ImageSpec
 from data.item import Entry, Listing
 from data.listing import files_at
 from data.nifti import NiftiConfig, list_nifti
-from data.nifti_names import SUFFIXES
+from data.nifti_names import MASK_ENDS, SUFFIXES
 from data.readers import READERS
 
 OWN_FILES = {  # what is no image file: what it is called, and how its name ends (of DICOM files in any way)
@@ -64,7 +64,11 @@ def find_images(option: str, path: str, how: FolderConfig, *, keep_empty: bool =
     if isinstance(config, NiftiConfig) and keep_empty:
         config = replace(config, empty_slices="keep")
     with naming(f"{option}={path}"):
-        entries = _all_usable(READERS[how.name][1](config), how.name)
+        listing = READERS[how.name][1](config)
+        if isinstance(how, NiftiConfig) and how.labels is not None and not Path(path).expanduser().is_file():
+            images = [entry for entry in listing.entries if not _is_mask(entry.name, how.path, how.labels)]
+            listing = replace(listing, entries=images)
+        entries = _all_usable(listing, how.name)
     return [_of_entry(option, path, entry, how, partial(_image_of, entry)) for entry in entries]
 
 
@@ -143,6 +147,14 @@ def _all_usable(listing: Listing, format_name: str) -> list[Entry]:
     if not listing.entries:
         raise ValueError("no image in it")
     return listing.entries
+
+
+def _is_mask(name: str, volumes: str, masks: str) -> bool:
+    """Whether a slice belongs to a mask that lies among volumes as those of training lay, in their folder or below it."""
+    volume, place, inside = name.rpartition("/")[0], PurePosixPath(volumes), PurePosixPath(masks)
+    if place == inside:
+        return volume.endswith(MASK_ENDS)
+    return inside.is_relative_to(place) and PurePosixPath(volume).is_relative_to(inside.relative_to(place))
 
 
 def _of_file(option: str, name: str, file: Path, read: Callable[[], np.ndarray]) -> Given:

@@ -95,7 +95,7 @@ def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bo
     """The training images below `path`: nearer than 99 % of them are to each other is a copy.
 
     The distances between them are those of their views too, or a new image would be taken for a copy more often. Slices
-    that training left out as empty are left out here too: all alike, they would make the distances small.
+    that training left out as empty are left out here too: they are copies of each other, so no sample would be nearer.
     """
     pixels = load_given_images("reject_copies", path, spec, how, keep_empty=False).pixels
     if len(pixels) < 2:

@@ -75,6 +75,17 @@ def test_the_pattern_tells_volumes_from_masks_and_other_contrasts(tmp_path):
     assert {one.volume for one in given.found} == {"p_flair"}
 
 
+@pytest.mark.parametrize(
+    ("labels", "mask"), [("DIR/all", "a_seg"), ("DIR/all/masks", "masks/a"), ("DIR/all/./masks", "masks/deep/a")]
+)
+def test_masks_among_the_volumes_are_no_images(labels, mask, tmp_path):
+    for name in ("a", mask):
+        save_nifti(tmp_path / f"{name}.nii.gz", body())
+    given = load_given_images("reject_copies", str(tmp_path), SPEC, nifti(path="DIR/all", labels=labels))
+    assert {one.volume for one in given.found} == {"a"}
+    assert len(load_given_images("images", str(tmp_path), SPEC, nifti(labels="elsewhere")).names) == 6
+
+
 def test_empty_slices_are_kept_but_not_among_images_that_may_not_be_copied(tmp_path):
     voxels = body()
     voxels[:, :, 1] = 7
