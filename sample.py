@@ -15,6 +15,7 @@ from conf.sample_schema import SampleConfig
 from conf.schema import TrainConfig, register_configs, to_plain, train_config_from_dict
 from data.folder import FolderConfig
 from data.image_set import ImageSpec
+from data.libraries import medical
 from data.sample_folder import open_folder, read_given_up, write_given_up
 from diffusion.gaussian import Network, make_denoiser
 from diffusion.parts import Parts
@@ -118,6 +119,8 @@ def check_abilities(config: SampleConfig, run_config: TrainConfig, spec: ImageSp
     """ValueError where something is asked for that the checkpoint was not trained for."""
     if getattr(config.sampler, "variance", None) == "learned" and not run_config.diffusion.learned_variance:
         raise ValueError("sampler.variance=learned: this checkpoint's network does not predict a variance")
+    if config.format == "nifti":
+        medical("nibabel")  # now, rather than when all is drawn
     if not spec.label_names:
         wanted = [
             (config.mode in ("from_labels", "annotate"), f"mode={config.mode}"),

@@ -26,7 +26,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "min_label_iou": WITH_NEW_IMAGES,
     "reject_copies": WITH_NEW_IMAGES,
 }
-FORMATS = ("files", "coco", "yolo", "masks", "npz")
+FORMATS = ("files", "coco", "yolo", "masks", "npz", "nifti")
 
 
 @dataclass
@@ -37,17 +37,21 @@ class SampleConfig:
     mode: joint (new images, with their labels where the checkpoint knows labels) | from_labels (an image for each label
     map of `labels`) | annotate (a label map for each image of `images`) | vary (variations of `images`, which keep their
     `labels` where those are given) | inpaint (`images` filled in where `mask` is not 0).
-    images, labels, mask: folders, or one file; label maps and masks go by the names of their images, one file is for all.
-    What lies in folders named as classes is of those classes.
+    images, labels, mask: folders, or one file; label maps and masks go by the names of their images, one image file is
+    for all. They are image files; or, where the path holds none, what the model was trained on: `images` are NIfTI
+    volumes, DICOM files or NumPy archives, read with the settings of training, `labels` and `mask` NIfTI masks. `labels`
+    may also be a COCO file, whose categories are called as the model's labels. Image files in folders named as classes
+    are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint; elsewhere it is the number of what is given times `num_per_image`.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
     fill (each class up to the commonest) | {class: number}.
-    format: files (images/, labels/) | coco | yolo | masks | npz, made from those files at the end. min_area: an instance
-    of fewer pixels is background. eight_bit_copies: for coco and yolo, of images with more bits.
+    format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
+    class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
+    coco and yolo, of images with more bits.
     check_steps: sampler steps in which the model labels its own image again, to compare; 0: do not.
-    min_label_iou: a sample whose two labels agree less is drawn again. reject_copies: a folder, of the training images;
-    a sample nearer to one of them than 99 % of them are to each other is drawn again. max_attempts: how often.
+    min_label_iou: a sample whose two labels agree less is drawn again. reject_copies: the training images, as `images`
+    are read; a sample nearer to one of them than 99 % of them are to each other is drawn again. max_attempts: how often.
     weights: ema | model. trajectory: also write the denoising of the first images as an animated picture.
     """
 

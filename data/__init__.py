@@ -7,25 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from data import mri, sar
-from data.coco import CocoConfig, list_coco
-from data.dicom import DicomConfig, list_dicom
-from data.folder import FolderConfig, list_folder
 from data.image_set import LoadedImages, Progress
 from data.images import load_listed
-from data.masks import MasksConfig, list_masks
-from data.nifti import NiftiConfig, list_nifti
-from data.npz import NpzConfig, list_npz
+from data.readers import READERS
 from data.simulated import load_simulated
-from data.yolo import YoloConfig, list_yolo
 
 DATASETS: dict[str, tuple[type, Callable[..., LoadedImages]]] = {
-    "folder": (FolderConfig, partial(load_listed, reader=list_folder)),
-    "coco": (CocoConfig, partial(load_listed, reader=list_coco)),
-    "yolo": (YoloConfig, partial(load_listed, reader=list_yolo)),
-    "masks": (MasksConfig, partial(load_listed, reader=list_masks)),
-    "nifti": (NiftiConfig, partial(load_listed, reader=list_nifti)),
-    "dicom": (DicomConfig, partial(load_listed, reader=list_dicom)),
-    "npz": (NpzConfig, partial(load_listed, reader=list_npz)),
+    **{name: (config, partial(load_listed, reader=reader)) for name, (config, reader) in READERS.items()},
     "sar_sim": (sar.SarSimConfig, partial(load_simulated, simulator=sar)),
     "mri_sim": (mri.MriSimConfig, partial(load_simulated, simulator=mri)),
 }

@@ -20,7 +20,7 @@ from data.folder import FolderConfig
 from data.intensity import IntensityConfig
 from data.item import Entry, Item, Listing
 from data.libraries import medical
-from data.listing import existing_folder, names_below, select_items
+from data.listing import files_at, select_items
 from data.percentiles import checked_percentiles, scaled
 
 # What may become an attribute: how an image was made, never whose or when it is. Descriptions and protocol names are
@@ -37,7 +37,7 @@ Key = tuple[Path, str, int]  # path, digest and frame: what read_frame wants
 
 @dataclass
 class DicomConfig(FolderConfig):
-    """All frames of the DICOM files below `path`, however deep and however named.
+    """All frames of the DICOM files below `path`, however deep and however named, or of one file.
 
     `window`: the values to be black and white, as [center, width] in the units of the values (HU in CT), or `dicom`:
     the window that the files state, which must be one. It is the set's value_range : no image
@@ -102,8 +102,8 @@ def list_dicom(config: DicomConfig) -> Listing:
             name, group = f"{_hash(series)}/{k:04d}", _hash(frame.patient) if config.hide_patients else frame.patient
             entries.append(Entry(name, _sha256(repr(facts)), read, dict(frame.attributes), group, frame.lossy))
     listing = Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), grouped_by="patient")
-    folder = existing_folder(config.path)
-    return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
+    where = Path(config.path).expanduser()
+    return select_items(listing, where, config.file_list, config.held_out, config.max_images)
 
 
 def _stated_window(path: str) -> tuple[float, float]:
@@ -124,8 +124,9 @@ def _stated_window(path: str) -> tuple[float, float]:
 
 def _scan(path: str, attributes: tuple[str, ...]) -> tuple[list[Frame], list[tuple[str, str]]]:
     medical("pydicom")
-    folder, frames, foreign = Path(path).expanduser(), [], []
-    names = [name for name in names_below(existing_folder(path)) if name.split("/")[-1].upper() != "DICOMDIR"]
+    frames, foreign = [], []
+    folder, names = files_at(path)
+    names = [name for name in names if name.split("/")[-1].upper() != "DICOMDIR"]
     if not names:
         raise ValueError(f"no files in {folder}: data.path is a folder of DICOM files")
     for name in names:

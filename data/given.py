@@ -1,136 +1,139 @@
 """What a user gives to sampling beside the checkpoint: images, label maps to follow, masks that say where to fill in.
 
-Each is a folder, whose files go by their names below it without suffix ("cat/000001"), or one file. Files that are no
-images are left alone. Whatever their size, they come to the model's as the training images did.
+Whatever their size, they come to the model's as the training images did. `data.given_files` says what they may be.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt, UInt8
+from jaxtyping import Bool, Int64, Num, UInt, UInt8
 
-from data.decode import decode
 from data.fit import fit_label_map
-from data.folder import FolderConfig, is_image, is_lossy, read_image
+from data.folder import FolderConfig, is_image
+from data.given_files import Given, find_images, find_labels, naming
 from data.image_set import ImageSpec
 from data.images import fit_pixels
 from data.intensity import IntensityConfig
-from data.listing import existing_folder, names_below
 
 MAX_OUTSIDE = 0.01  # share of values outside the training range; more is another kind of data
+STATED = ("value_range", "window", "percentiles")  # settings that let training clip values too
 
 
 @dataclass(frozen=True)
 class GivenImages:
-    """Images as the model's set stores them; `shapes` (h, w) are those of the files."""
+    """Images as the model's set stores them; `shapes` (h, w) are those of what was given."""
 
-    names: list[str]
+    path: str
+    found: list[Given]
     pixels: UInt[np.ndarray, "n c h w"]
     shapes: list[tuple[int, int]]
 
+    @property
+    def names(self) -> list[str]:
+        """The name of each image."""
+        return [given.name for given in self.found]
 
-def load_given_images(option: str, path: str, spec: ImageSpec, how: FolderConfig) -> GivenImages:
-    """The images of `option`=`path` in the size and on the scale of `spec`; read and fitted as `how` says.
 
-    ValueError naming the option and a file that cannot be read or is not like the training images.
+def load_given_images(
+    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, keep_empty: bool = True
+) -> GivenImages:
+    """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
+
+    ValueError naming the option and what cannot be read or is not like the training images.
     """
-    files = _files(option, path)
+    found = find_images(option, path, how, keep_empty=keep_empty)
     as_stored = IntensityConfig(high=float(np.iinfo(spec.dtype).max))  # where files hold no physical values
     like = replace(spec, intensity=as_stored if spec.file_dtype is None else spec.intensity)
     low, high = like.intensity.limits
     pixels, shapes, outside = [], [], []
-    for file in files.values():
-        with _naming(option, file):
-            image = read_image(file, how).image
+    for given in found:
+        with naming(given.where):
+            image = given.read()
+            if given.volume is not None:
+                image = _as_deep(image, spec, how)
             _check_alike(image, spec)
             outside.append(((image < low) | (image > high)).mean())
             pixels.append(fit_pixels(image, like, how.fit))
             shapes.append((image.shape[1], image.shape[2]))
-    if (share := float(np.mean(outside))) > MAX_OUTSIDE:
+    clipped = found[0].volume is not None and any(getattr(how, name, None) is not None for name in STATED)
+    if not clipped and (share := float(np.mean(outside))) > MAX_OUTSIDE:
         known = f"{low:g}..{high:g}"
         raise ValueError(f"{option}={path}: {share:.0%} of the values are outside {known}, which this checkpoint knows")
-    return GivenImages(list(files), np.stack(pixels), shapes)
+    return GivenImages(path, found, np.stack(pixels), shapes)
 
 
 def load_label_maps(
-    path: str, spec: ImageSpec, fit: str, images: GivenImages | None
-) -> tuple[list[str], UInt8[np.ndarray, "n h w"]]:
-    """The names and the label maps of labels=`path`, those of the `images` where these are given.
+    path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages | None
+) -> tuple[list[Given], UInt8[np.ndarray, "n h w"]]:
+    """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
-    An image file holds the label of each pixel, 0 the background, as `labels/` of earlier samples does. ValueError
-    naming a file that does not, or an image without one.
+    The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples; in a COCO
+    file categories have the names of its labels. ValueError naming what is no label map, or an image without one.
     """
-    files = _files("labels", path) if images is None else _files_of("labels", path, images)
+    found = _find("labels", path, spec, how, images)
     maps = []
-    for i, file in enumerate(files.values()):
-        with _naming("labels", file):
-            values = _read_plane(file)
+    for i, given in enumerate(found):
+        with naming(given.where):
+            values = given.read()
             if values.min() < 0 or values.max() >= len(spec.label_names) or (values != np.rint(values)).any():
                 known = ", ".join(f"{k} {name}" for k, name in enumerate(spec.label_names))
                 raise ValueError(f"its values are {values.min():g} to {values.max():g}, but the labels are {known}")
-            maps.append(_fit(values.astype(np.uint8), spec, fit, None if images is None else images.shapes[i]))
-    return list(files), np.stack(maps)
+            maps.append(_fit(values.astype(np.uint8), spec, how.fit, None if images is None else images.shapes[i]))
+    return found, np.stack(maps)
 
 
-def load_masks(path: str, spec: ImageSpec, fit: str, images: GivenImages) -> Bool[np.ndarray, "n h w"]:
+def load_masks(path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages) -> Bool[np.ndarray, "n h w"]:
     """Where to fill in, for each of the `images`: the pixels of a mask that are not 0."""
     masks = []
-    for i, file in enumerate(_files_of("mask", path, images).values()):
-        with _naming("mask", file):
-            masks.append(_fit((_read_plane(file) != 0).astype(np.uint8), spec, fit, images.shapes[i]) > 0)
+    for i, given in enumerate(_find("mask", path, spec, how, images)):
+        with naming(given.where):
+            masks.append(_fit((given.read() != 0).astype(np.uint8), spec, how.fit, images.shapes[i]) > 0)
     if not np.any(masks):
         raise ValueError(f"mask={path}: nothing to fill in, for every pixel is 0 (those to fill in have another value)")
     return np.stack(masks)
 
 
-def folder_classes(option: str, names: list[str], spec: ImageSpec) -> Int64[np.ndarray, " n"]:
-    """The number of the class whose folder each lies in; null for all where none lies in a folder.
+def stated_classes(option: str, found: list[Given], spec: ImageSpec) -> Int64[np.ndarray, " n"]:
+    """The number of the class of each, for image files that of their first folder; null where nothing is said of it.
 
-    ValueError for a folder that is no class of the model's.
+    ValueError for a class that is none of the model's, and for a file outside of folders where others lie in folders.
     """
-    folders = [name.rpartition("/")[0] for name in names]
-    if not any(folders):
-        return np.full(len(names), len(spec.classes), np.int64)
-    for name, folder in zip(names, folders, strict=True):
-        if folder not in spec.classes:
-            where = f"in the folder {folder}" if folder else "in no folder"
+    stated = [given.attributes.get("class") for given in found]
+    if not any(stated):
+        return np.full(len(found), len(spec.classes), np.int64)
+    for given, name in zip(found, stated, strict=True):
+        if name is not None and name not in spec.classes:
+            where = f"in the folder {name}" if given.name.startswith(f"{name}/") else f"of the class {name}"
+            where = where if name else "in no folder"
             known = ", ".join(spec.classes)
             raise ValueError(
-                f"{option}: {name} is {where}, but the classes are {known} (class_label= sets one for all)"
+                f"{option}: {given.name} is {where}, but the classes are {known} (class_label= sets one for all)"
             )
-    return np.array([spec.classes.index(folder) for folder in folders], np.int64)
+    return np.array([len(spec.classes) if name is None else spec.classes.index(name) for name in stated], np.int64)
 
 
-def _files(option: str, path: str) -> dict[str, Path]:
-    """{name: file}, sorted."""
+def _find(option: str, path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages | None) -> list[Given]:
+    """What lies at `path`; with `images` that of each by its name, where a single image file is for all of them."""
+    volumes = images is not None and images.found[0].volume is not None
+    found = find_labels(option, path, spec, how, images.path if images is not None and volumes else None)
+    if images is None:
+        return found
     file = Path(path).expanduser()
-    if file.is_file():
-        return {file.stem: file}
-    with _naming(option, file):
-        folder = existing_folder(path)
-    files: dict[str, Path] = {}
-    for name in filter(is_image, names_below(folder)):
-        stem = Path(name).with_suffix("").as_posix()
-        if stem in files:
-            raise ValueError(f"{option}={path}: {name} and {files[stem].name} have one name: keep one of them")
-        files[stem] = folder / name
-    if not files:
-        raise ValueError(f"{option}={path}: no image in it")
-    return dict(sorted(files.items()))
-
-
-def _files_of(option: str, path: str, images: GivenImages) -> dict[str, Path]:
-    """The file for each image, of its name; a single file is for all of them."""
-    files = _files(option, path)
-    if Path(path).expanduser().is_file():
-        return dict.fromkeys(images.names, next(iter(files.values())))
-    if missing := [name for name in images.names if name not in files]:
+    if file.is_file() and is_image(file.name):
+        return found * len(images.names)
+    by_name = {given.name: given for given in found}
+    if missing := [name for name in images.names if name not in by_name]:
         count = f"{len(missing)} of {len(images.names)} missing"
         raise ValueError(f"{option}={path}: nothing for the image {missing[0]} ({count}): files go by their names")
-    return {name: files[name] for name in images.names}
+    return [by_name[name] for name in images.names]
+
+
+def _as_deep(image: Num[np.ndarray, "c h w"], spec: ImageSpec, how: FolderConfig) -> Num[np.ndarray, "c h w"]:
+    """A slice in the type of the training images where that holds its values: their readers chose one for all volumes."""
+    if how.name == "dicom" and image.dtype == np.uint8:  # kept apart from deeper ones in training as well
+        return image
+    return image.astype(np.result_type(image.dtype, spec.file_dtype or spec.dtype))
 
 
 def _check_alike(image: np.ndarray, spec: ImageSpec) -> None:
@@ -139,15 +142,6 @@ def _check_alike(image: np.ndarray, spec: ImageSpec) -> None:
         raise ValueError(f"it holds {depth} values and the training images {wanted}: bring it to their depth")
     if image.shape[0] != spec.channels and {image.shape[0], spec.channels} != {1, 3}:
         raise ValueError(f"it has {image.shape[0]} channels and the training images {spec.channels}")
-
-
-def _read_plane(path: Path) -> np.ndarray:
-    if is_lossy(path.name):
-        raise ValueError("coded with loss, which blurs its values: save it as PNG")
-    planes = decode(path, indexed=True)
-    if (planes != planes[:1]).any():
-        raise ValueError("in colour, where one channel is wanted")
-    return planes[0]
 
 
 def _fit(
@@ -161,11 +155,3 @@ def _fit(
         own, wanted = f"{values.shape[0]} x {values.shape[1]}", f"{shape[0]} x {shape[1]}"
         raise ValueError(f"it is {own} and its image {wanted}: make them the same size")
     return values
-
-
-@contextmanager
-def _naming(option: str, file: Path) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{option}={file}: {error}") from None

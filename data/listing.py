@@ -90,6 +90,15 @@ def existing_folder(path: str) -> Path:
     raise ValueError(f"folder {folder} does not exist" + (f": did you mean {parent / near[0]}?" if near else ""))
 
 
+def files_at(path: str) -> tuple[Path, list[str]]:
+    """The folder `path` and the names of all files below it; of a single file its folder and its name."""
+    file = Path(path).expanduser()
+    if file.is_file():
+        return file.parent, [file.name]
+    folder = existing_folder(path)
+    return folder, names_below(folder)
+
+
 def names_below(folder: Path) -> list[str]:
     """Every file below a folder, as its relative name with forward slashes; without what systems leave behind."""
     subfolders = [p for p in folder.iterdir() if p.is_dir()]  # rglob would not follow one that is a link

@@ -1,4 +1,4 @@
-"""NIfTI volumes as sets of slices, with masks or without, and stacks of slices as NIfTI volumes.
+"""NIfTI volumes as sets of slices, with masks or without.
 
 Orientation. A plane by name (axial, coronal, sagittal) is cut after turning the volume to the nearest of the patient's
 axes (nothing is resampled), and shown as radiologists and DICOM viewers do, from the feet, the front and the left:
@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from einops import rearrange
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool
 
 from data.decode import MAX_PIXELS, UnusableImageError
 from data.fit import fit_image
@@ -29,19 +29,20 @@ from data.folder import FolderConfig
 from data.intensity import IntensityConfig
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.libraries import medical
-from data.listing import existing_folder, select_items
-from data.nifti_names import SUFFIXES, find_mask, patient_of, stem, volume_names
+from data.listing import select_items
+from data.nifti_names import find_mask, patient_of, stem, volume_names
 from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
 from data.percentiles import checked_percentiles
 
 
 @dataclass
 class NiftiConfig(FolderConfig):
-    """Slices of NIfTI volumes below `path`; a name in `file_list` or `val_list` may be a volume's.
+    """Slices of NIfTI volumes below `path`, or of one; a name in `file_list` or `val_list` may be a volume's.
 
-    `labels`: folder of the masks (it may be the volumes' own). The mask of `a/x.nii.gz` is `a/x` there, or `x` and one
-    of _seg _mask _label _labels (or with -), with or without the name of the contrast (`x_flair` and `x_seg`: BraTS) or
-    nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes, as in `*_flair.nii.gz`.
+    `labels`: folder of the masks (it may be the volumes' own), or the mask of one volume. The mask of `a/x.nii.gz` is
+    `a/x` there, or `x` and one of _seg _mask _label _labels (or with -), with or without the name of the contrast
+    (`x_flair` and `x_seg`: BraTS) or nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes, as in
+    `*_flair.nii.gz`.
     `axis`: axial, coronal, sagittal, or 0, 1, 2 of the array, or a list of them.
     `empty_slices`: keep, drop, or the share to keep of a volume's slices without foreground (without masks: of one
     value), evenly spaced. `slice_step`: every so many-th slice.
@@ -123,15 +124,15 @@ class _Found:
     top: int
 
 
-def list_nifti(config: NiftiConfig) -> Listing:
-    """The slices of all NIfTI volumes below data.path.
+def list_nifti(config: NiftiConfig, *, are_masks: bool = False) -> Listing:
+    """The slices of all NIfTI volumes below data.path; with `are_masks` each volume is the mask of itself.
 
     An entry is `<volume>/<slice>`, 4 digits from 0, with several axes `<volume>/<axis>_<slice>` and the attribute
     "plane". Its group is the patient as far as the name tells: the BIDS subject, or the volume's name without the
     contrast. Every volume is read once here, and those that cannot be used are foreign. All items are of one type, the
     narrowest that holds every volume's values. ValueError where a folder or argument is wrong or nothing is left.
     """
-    found, foreign = _look(config.path, config)
+    found, foreign = _look(config, are_masks)
     dtype = np.result_type(*{volume.dtype for volume in found}) if found else np.dtype(np.uint8)
     entries = [entry for volume in found for entry in _entries(volume, dtype, config)]
     if found and not entries:
@@ -144,18 +145,18 @@ def list_nifti(config: NiftiConfig) -> Listing:
         [] if config.labels is None else [BACKGROUND, *names],
         grouped_by="patient",
     )
-    folder = existing_folder(config.path)
-    return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
+    where = Path(config.path).expanduser()
+    return select_items(listing, where, config.file_list, config.held_out, config.max_images)
 
 
-def _look(path: str, config: NiftiConfig) -> tuple[list[_Found], list[tuple[str, str]]]:
+def _look(config: NiftiConfig, are_masks: bool) -> tuple[list[_Found], list[tuple[str, str]]]:
     """Read every volume once; (name, reason) of what cannot be used."""
     medical("nibabel")
     found = []
-    names, foreign = volume_names(path, config.labels, config.pattern)
+    folder, names, foreign = volume_names(config.path, config.labels, config.pattern)
     for name in names:
         try:
-            source, patient = _source(Path(path).expanduser(), name, config)
+            source, patient = _source(folder, name, config, are_masks)
             volume = read_volume(source)
             slices = {axis: _kept(volume, axis, config) for axis in config.axes}
             top = 0 if volume.mask is None else int(volume.mask.max())
@@ -167,9 +168,9 @@ def _look(path: str, config: NiftiConfig) -> tuple[list[_Found], list[tuple[str,
     return found, foreign
 
 
-def _source(folder: Path, name: str, config: NiftiConfig) -> tuple[Source, str]:
+def _source(folder: Path, name: str, config: NiftiConfig, are_masks: bool) -> tuple[Source, str]:
     """Where volume and mask are, and the patient; ValueError where the mask is missing."""
-    file, mask, shared = folder / name, None, stem(name)
+    file, mask, shared = folder / name, folder / name if are_masks else None, stem(name)
     if config.labels is not None:
         mask, shared = find_mask(Path(config.labels).expanduser(), shared, file)
     source = Source(
@@ -181,33 +182,6 @@ def _source(folder: Path, name: str, config: NiftiConfig) -> tuple[Source, str]:
         percentiles=checked_percentiles(config.percentiles),
     )
     return source, patient_of(name, shared)
-
-
-def write_nifti_stack(
-    path: Path,
-    images: Num[np.ndarray, "n h w"] | Num[np.ndarray, "n c h w"],
-    *,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    affine: Float[np.ndarray, "4 4"] | None = None,
-) -> None:
-    """Write slices, or label maps, as one NIfTI-1 volume, .nii or .nii.gz; channels become its fourth dimension.
-
-    `spacing`: mm between slices, rows and columns. The slices are axial in the orientation of this module, so that
-    `list_nifti(axis="axial")` gives back the same values; `affine` says otherwise, from (column, row, slice) to mm in
-    (right, anterior, superior). ValueError for a type that NIfTI-1 has not (64-bit integers, booleans).
-    """
-    nibabel = medical("nibabel")
-    if images.dtype.name not in ("uint8", "int16", "uint16", "int32", "float32", "float64"):
-        raise ValueError(f"{path}: a NIfTI stack cannot hold {images.dtype}, convert it to int32 or float32")
-    if not path.name.endswith(SUFFIXES):
-        raise ValueError(f"{path}: the name of a NIfTI stack ends in {' or '.join(SUFFIXES)}")
-    if affine is None:
-        between, rows, columns = spacing
-        affine = np.diag([-columns, -rows, between, 1.0])  # columns run to the left, rows to the back, slices up
-    pattern = "n h w -> w h n" if images.ndim == 3 else "n c h w -> w h n c"
-    image = nibabel.Nifti1Image(rearrange(images, pattern), affine)
-    image.header.set_xyzt_units("mm")
-    nibabel.save(image, path)
 
 
 def _kept(volume: Volume, axis: str, config: NiftiConfig) -> list[int]:

@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from data.decode import UnusableImageError
-from data.listing import existing_folder, names_below
+from data.listing import existing_folder, files_at
 
 SUFFIXES = (".nii.gz", ".nii")
 MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
@@ -14,25 +14,32 @@ NNUNET_CHANNEL = re.compile(r"_\d{4}$")
 BIDS_SUBJECT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
 
 
-def volume_names(path: str, labels: str | None, pattern: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """Names of the volumes below `path` that fit `pattern`, and (name, reason) of other files.
+def volume_names(path: str, labels: str | None, pattern: str) -> tuple[Path, list[str], list[tuple[str, str]]]:
+    """The folder of the volumes at `path`, the names in it of those that fit `pattern`, and (name, reason) of other files.
 
     Masks in `labels`, and volumes that do not fit, are neither. ValueError where there is no volume or no such folder.
     """
-    folder, names = existing_folder(path).resolve(), names_below(existing_folder(path))
+    folder, names = files_at(path)
     if labels is not None:
-        masks = existing_folder(labels).resolve()
-        if masks == folder:
+        masks, own = mask_place(labels).resolve(), folder.resolve()
+        if masks == own:
             names = [name for name in names if not stem(name).endswith(MASK_ENDS)]
-        elif masks.is_relative_to(folder):
-            names = [name for name in names if not name.startswith(f"{masks.relative_to(folder).as_posix()}/")]
+        elif masks.is_relative_to(own):
+            inside = masks.relative_to(own).as_posix()
+            names = [name for name in names if name != inside and not name.startswith(f"{inside}/")]
     foreign = [(name, "not a NIfTI volume by its name") for name in names if not name.lower().endswith(SUFFIXES)]
     chosen = [name for name in names if name.lower().endswith(SUFFIXES) and fnmatch(name, pattern)]
     if not chosen:
         raise ValueError(f"no NIfTI volumes in {folder}: no file is {' or '.join(SUFFIXES)} and {pattern}")
     both = [name for name in chosen if name.lower().endswith(".nii") and f"{name}.gz" in chosen]
     foreign += [(name, "is there as .nii.gz too: keep one") for name in both]
-    return [name for name in chosen if name not in both], foreign
+    return folder, [name for name in chosen if name not in both], foreign
+
+
+def mask_place(labels: str) -> Path:
+    """The folder of the masks, or a mask that is a file of its own."""
+    file = Path(labels).expanduser()
+    return file if file.is_file() else existing_folder(labels)
 
 
 def stem(name: str) -> str:
@@ -42,7 +49,12 @@ def stem(name: str) -> str:
 
 
 def find_mask(folder: Path, stem: str, volume: Path) -> tuple[Path, str]:
-    """The mask in `folder` of the volume named `stem`, and what their names share; ValueError where there is none."""
+    """The mask in `folder` of the volume named `stem`, and what their names share; ValueError where there is none.
+
+    A file in the place of the folder is the mask of every volume.
+    """
+    if folder.is_file():
+        return folder, stem
     bases = dict.fromkeys([stem, CONTRAST.sub("", stem), NNUNET_CHANNEL.sub("", stem)])
     tried = [(base, f"{base}{end}{suffix}") for base in bases for end in ("", *MASK_ENDS) for suffix in SUFFIXES]
     for base, name in tried:

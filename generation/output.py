@@ -15,10 +15,11 @@ from data.balance import attribute_names
 from data.components import without_small
 from data.image_set import ImageSpec, to_integers, to_item_arrays
 from data.overlay import picture
-from data.sample_files import read_label_map, sample_files, write_label_map
+from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
 from data.sample_folder import read_given_up, read_manifest
 from data.write_coco import write_coco
 from data.write_masks import write_masks
+from data.write_nifti import write_nifti
 from data.write_npz import write_npz
 from data.write_yolo import write_yolo
 from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
@@ -38,18 +39,18 @@ def write_samples(
 ) -> None:
     """An image file a sample in the units and depth of the training files, its label map, and then its line.
 
-    A class has a folder of its own. `rows` are the lines, each with at least "index".
+    `rows` are the lines, each with at least "index".
     """
     images, label_maps = to_item_arrays(x_0, spec)
     for k, row in enumerate(rows):
         i = row["index"]
         attributes = attribute_names(spec, drawing.request.labels[i])
-        folder = attributes.get("class", "")
-        path = out / "images" / folder / f"{i:06d}.png"
+        name = f"{drawing.request.files[i]}.png"
+        path = out / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         line = {"file": str(write_image(path, images[k], spec).relative_to(out))}
         if label_maps is not None:
-            path = out / "labels" / folder / f"{i:06d}.png"
+            path = out / "labels" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             write_label_map(path, without_small(label_maps[k], drawing.config.min_area))
             line["label_map"] = str(path.relative_to(out))
@@ -80,6 +81,16 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> Non
         write_masks(out, samples, spec.label_names)
     elif config.format == "npz":
         write_npz(out, samples, spec.label_names)
+    elif config.format == "nifti":
+        write_nifti(out / "nifti", stacked(rows, samples), spec.label_names)
+
+
+def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> dict[str, list[SampleFiles]]:
+    """The samples by the volume that they are slices of; what is no slice by its class, or all together."""
+    stacks: dict[str, list[SampleFiles]] = {}
+    for row, sample in zip(rows, samples, strict=True):
+        stacks.setdefault(row.get("volume") or row["class"] or "samples", []).append(sample)
+    return stacks
 
 
 def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], wanted: int, *, looked: bool) -> None:
@@ -116,9 +127,11 @@ def write_trajectory(out: Path, drawing: Drawing, spec: ImageSpec) -> None:
 
 
 def _source(drawing: Drawing, index: int) -> dict[str, Any]:
-    """The name of what the sample started from, and how far it went from it."""
-    if not drawing.request.names:
+    """The name of what the sample started from, the volume that it is a slice of, and how far it went from it."""
+    config, request = drawing.config, drawing.request
+    if not request.sources:
         return {}
-    config = drawing.config
-    source = {"source": drawing.request.names[index // config.num_per_image]}
+    source: dict[str, Any] = {"source": request.sources[index // config.num_per_image]}
+    if (volume := request.volumes[index]) is not None:
+        source["volume"] = volume
     return source | ({"strength": drawing.strength(index)} if config.mode == "vary" else {})

@@ -1,7 +1,7 @@
 """What each sample is to be: its attributes, and the image or label map that it starts from."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,22 +9,27 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from conf.sample_schema import SampleConfig
-from data.balance import fixed_attributes, plan_attributes
+from data.balance import attribute_names, fixed_attributes, plan_attributes
 from data.folder import FolderConfig
-from data.given import folder_classes, load_given_images, load_label_maps, load_masks
+from data.given import load_given_images, load_label_maps, load_masks, stated_classes
+from data.given_files import Given
 from data.image_set import ImageSpec, to_floats
 from data.label_encoding import encode
+from generation.naming import named_after, numbered
 
 
 @dataclass(frozen=True)
 class Request:
-    """Sample i has the attributes labels[i] and starts from what was given as number i // num_per_image.
+    """Sample i has the attributes labels[i], is called files[i] and starts from sources[i // num_per_image].
 
-    What was given has m names; tensors are in [-1, 1], None where nothing of the kind was given.
+    `sources` are the names of the m things that were given, `volumes` those of the volumes that the n samples are slices
+    of; both are empty where nothing was given. Tensors are in [-1, 1], None where nothing of the kind was given.
     """
 
     labels: Int64[np.ndarray, "n a"]
-    names: list[str]
+    files: list[str]
+    sources: list[str] = field(default_factory=list)
+    volumes: list[str | None] = field(default_factory=list)
     image: Float[Tensor, "m c h w"] | None = None
     label: Float[Tensor, "m l h w"] | None = None
     known: Bool[Tensor, "m 1 h w"] | None = None  # False where inpainting fills in
@@ -35,10 +40,12 @@ class Request:
     def digests(self) -> dict[str, str | None]:
         """A SHA-256 of each thing that was given."""
         given = {"images": self.image, "labels": self.label, "mask": self.known}
-        return {
-            f"{option}_sha256": None if value is None else digest("\n".join(self.names).encode(), value.numpy())
+        digests = {
+            f"{option}_sha256": None if value is None else digest("\n".join(self.sources).encode(), value.numpy())
             for option, value in given.items()
         }
+        # So that names of an earlier version, which were numbers, do not mix with those of sources.
+        return digests | {"names_sha256": digest("\n".join(self.files).encode()) if self.sources else None}
 
 
 def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Request:
@@ -48,19 +55,21 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
     """
     if config.mode == "joint":
         labels = plan_attributes(spec, config.class_label, config.balance, config.num_samples)
-        return _guided(config, spec, Request(labels, []))
-    names, images, image, label, known = [], None, None, None, None
+        return _guided(config, spec, Request(labels, numbered(_classes(spec, labels))))
+    found, images, image, label, known = [], None, None, None, None
     if config.images is not None:
         images = load_given_images("images", config.images, spec, how)
-        names, image = images.names, to_floats(images.pixels)
+        found, image = images.found, to_floats(images.pixels)
     if config.labels is not None:
-        names, maps = load_label_maps(config.labels, spec, how.fit, images)
-        label = encode(maps, spec.label_encoding, len(spec.label_names))
+        of_labels, maps = load_label_maps(config.labels, spec, how, images)
+        found, label = found or of_labels, encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
         assert images is not None
-        known = torch.from_numpy(~load_masks(config.mask, spec, how.fit, images))[:, None]
-    labels = np.repeat(_attributes(config, spec, names), config.num_per_image, axis=0)
-    return _guided(config, spec, Request(labels, names, image, label, known))
+        known = torch.from_numpy(~load_masks(config.mask, spec, how, images))[:, None]
+    labels = np.repeat(_attributes(config, spec, found), config.num_per_image, axis=0)
+    files, volumes = named_after(found, _classes(spec, labels), config.num_per_image)
+    sources = [given.name for given in found]
+    return _guided(config, spec, Request(labels, files, sources, volumes, image, label, known))
 
 
 def digest(*parts: bytes | np.ndarray) -> str:
@@ -71,16 +80,24 @@ def digest(*parts: bytes | np.ndarray) -> str:
     return sha.hexdigest()
 
 
-def _attributes(config: SampleConfig, spec: ImageSpec, names: list[str]) -> Int64[np.ndarray, "m a"]:
-    """Of what was given: as class_label says; else the class is its folder; all others are left open."""
+def _attributes(config: SampleConfig, spec: ImageSpec, found: list[Given]) -> Int64[np.ndarray, "m a"]:
+    """Of what was given: as class_label says; else what is known of it, and open where that is not known to the model."""
     chosen = fixed_attributes(spec, config.class_label)
-    labels = np.tile(np.asarray(spec.null_label, np.int64), (len(names), 1))
-    for column, name in enumerate(spec.attributes):
+    labels = np.tile(np.asarray(spec.null_label, np.int64), (len(found), 1))
+    for column, (name, values) in enumerate(spec.attributes.items()):
         if name in chosen:
             labels[:, column] = chosen[name]
         elif name == "class":
-            labels[:, column] = folder_classes("labels" if config.images is None else "images", names, spec)
+            labels[:, column] = stated_classes("labels" if config.images is None else "images", found, spec)
+        else:
+            number = {value: k for k, value in enumerate(values)}
+            labels[:, column] = [number.get(given.attributes.get(name, ""), len(values)) for given in found]
     return labels
+
+
+def _classes(spec: ImageSpec, labels: Int64[np.ndarray, "n a"]) -> list[str]:
+    """The name of the class of each sample, "" where it has none."""
+    return [attribute_names(spec, row).get("class", "") for row in labels]
 
 
 def _guided(config: SampleConfig, spec: ImageSpec, request: Request) -> Request:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from data import load_images
 from data.__main__ import main
+from data.folder import FolderConfig
 from data.given import load_label_maps
 from data.item import BACKGROUND
 from data.masks import MasksConfig
@@ -36,7 +37,8 @@ def test_labelled_sets_come_back_through_masks_and_as_given_label_maps(tmp_path:
         ),
         cache_dir=tmp_path / "cache",
     ).train
-    names, given = load_label_maps(str(out / "labels"), read.spec, "crop", None)
+    found, given = load_label_maps(str(out / "labels"), read.spec, FolderConfig(), None)
+    names = [one.name for one in found]
     assert read.spec.label_names == [BACKGROUND, "ship"]
     assert [str(Path(name).with_suffix("")) for name in read.names] == names
     assert len(read) == 12

@@ -11,7 +11,8 @@ from tiny_checkpoint import write_stored
 
 from data.fit import fit_image, fit_label_map
 from data.folder import FolderConfig
-from data.given import folder_classes, load_given_images, load_label_maps, load_masks
+from data.given import load_given_images, load_label_maps, load_masks, stated_classes
+from data.given_files import Given
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
 from data.writers import read_pixels
@@ -36,6 +37,10 @@ def images(folder: Path, count: int = 2, size: tuple[int, int] = (8, 8)):
     for i in range(count):
         save(folder / f"{i}.png", grey(*size, seed=i))
     return load_given_images("images", str(folder), SPEC, HOW)
+
+
+def names(found: list[Given]) -> list[str]:
+    return [given.name for given in found]
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
@@ -149,14 +154,23 @@ def test_small_images_for_center_crop_are_named(tmp_path):
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
+def of_files(*names: str) -> list[Given]:
+    """What image files of these names say of their class."""
+    return [Given(n, n, lambda: np.zeros((1, 8, 8)), {"class": n.rpartition("/")[0].split("/")[0]}) for n in names]
+
+
 def test_classes_are_folders():
     spec = ImageSpec(1, 8, 8, attributes={"class": ["cat", "dog"]})
-    assert folder_classes("images", ["dog/a", "cat/b", "dog/c"], spec).tolist() == [1, 0, 1]
-    assert folder_classes("images", ["a", "b"], spec).tolist() == [2, 2]
+    assert stated_classes("images", of_files("dog/a", "cat/b", "dog/volume/c"), spec).tolist() == [1, 0, 1]
+    assert stated_classes("images", of_files("a", "b"), spec).tolist() == [2, 2]
     with pytest.raises(ValueError, match=r"images: cow/a is in the folder cow, but the classes are cat, dog"):
-        folder_classes("images", ["cat/b", "cow/a"], spec)
+        stated_classes("images", of_files("cat/b", "cow/a"), spec)
     with pytest.raises(ValueError, match=r"labels: a is in no folder, but the classes are cat, dog"):
-        folder_classes("labels", ["a", "cat/b"], spec)
+        stated_classes("labels", of_files("a", "cat/b"), spec)
+    known = [Given(n, n, lambda: np.zeros(1), a) for n, a in (("a/0", {"class": "dog"}), ("a/1", {}))]
+    assert stated_classes("images", known, spec).tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"images: a/0 is of the class dog, but the classes are cat"):
+        stated_classes("images", known, ImageSpec(1, 8, 8, attributes={"class": ["cat"]}))
 
 
 # --- label maps -------------------------------------------------------------------------------------------------------
@@ -171,12 +185,12 @@ def a_map(size=(8, 8), value=2):
 def test_label_maps_alone_and_with_images(tmp_path):
     for name in ("1", "0", "2"):
         save(tmp_path / "labels" / f"{name}.png", a_map() // 2 * int(name))
-    names, maps = load_label_maps(str(tmp_path / "labels"), SPEC, "crop", None)
-    assert names == ["0", "1", "2"]
+    found, maps = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None)
+    assert names(found) == ["0", "1", "2"]
     assert [int(m.max()) for m in maps] == [0, 1, 2]
-    names, maps = load_label_maps(str(tmp_path / "labels"), SPEC, "crop", images(tmp_path / "images"))
-    assert names == ["0", "1"]
-    names, maps = load_label_maps(str(tmp_path / "labels" / "2.png"), SPEC, "crop", images(tmp_path / "images"))
+    found, maps = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, images(tmp_path / "images"))
+    assert names(found) == ["0", "1"]
+    found, maps = load_label_maps(str(tmp_path / "labels" / "2.png"), SPEC, HOW, images(tmp_path / "images"))
     assert [int(m.max()) for m in maps] == [2, 2]
 
 
@@ -187,9 +201,9 @@ def test_names_go_together_whatever_their_suffix_and_order(tmp_path):
         (tmp_path / "labels").mkdir(exist_ok=True)
         tifffile.imwrite(tmp_path / "labels" / f"{name}.tif", np.full((8, 8), i + 1, np.uint8))
     given = load_given_images("images", str(tmp_path / "images"), SPEC, HOW)
-    names, maps = load_label_maps(str(tmp_path / "labels"), SPEC, "crop", given)
-    assert names == given.names
-    assert {name: int(m[0, 0]) for name, m in zip(names, maps, strict=True)} == {"a": 1, "a.q": 2}
+    found, maps = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, given)
+    assert names(found) == given.names
+    assert {name: int(m[0, 0]) for name, m in zip(given.names, maps, strict=True)} == {"a": 1, "a.q": 2}
 
 
 def test_maps_and_masks_move_with_their_image(tmp_path):
@@ -197,12 +211,12 @@ def test_maps_and_masks_move_with_their_image(tmp_path):
     given = images(tmp_path / "images", 1, size=(12, 20))
     for size, expected in (((12, 20), fit_label_map(a_map((12, 20)), (8, 8), "crop")), ((8, 8), a_map())):
         save(tmp_path / "labels" / "0.png", a_map(size))
-        assert (load_label_maps(str(tmp_path / "labels"), SPEC, "crop", given)[1][0] == expected).all()
-        assert (load_masks(str(tmp_path / "labels"), SPEC, "crop", given)[0] == (expected > 0)).all()
+        assert (load_label_maps(str(tmp_path / "labels"), SPEC, HOW, given)[1][0] == expected).all()
+        assert (load_masks(str(tmp_path / "labels"), SPEC, HOW, given)[0] == (expected > 0)).all()
     save(tmp_path / "labels" / "0.png", a_map((9, 9)))
     for option, load in (("labels", load_label_maps), ("mask", load_masks)):
         with pytest.raises(ValueError, match=rf"{option}=.*0.png: it is 9 x 9 and its image 12 x 20"):
-            load(str(tmp_path / "labels"), SPEC, "crop", given)
+            load(str(tmp_path / "labels"), SPEC, HOW, given)
 
 
 @pytest.mark.parametrize(
@@ -216,16 +230,16 @@ def test_maps_and_masks_move_with_their_image(tmp_path):
 def test_what_is_no_label_map_is_refused(values, message, tmp_path):
     save(tmp_path / "labels" / "0.png", values)
     with pytest.raises(ValueError, match=rf"labels=.*0.png: .*{message}"):
-        load_label_maps(str(tmp_path / "labels"), SPEC, "crop", None)
+        load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None)
 
 
 def test_lossy_and_missing_maps_are_refused(tmp_path):
     save(tmp_path / "lossy" / "0.jpg", a_map())
     with pytest.raises(ValueError, match="labels=.*0.jpg: coded with loss"):
-        load_label_maps(str(tmp_path / "lossy"), SPEC, "crop", None)
+        load_label_maps(str(tmp_path / "lossy"), SPEC, HOW, None)
     save(tmp_path / "labels" / "0.png", a_map())
     with pytest.raises(ValueError, match=r"labels=.*nothing for the image 1 \(1 of 2 missing\)"):
-        load_label_maps(str(tmp_path / "labels"), SPEC, "crop", images(tmp_path / "images"))
+        load_label_maps(str(tmp_path / "labels"), SPEC, HOW, images(tmp_path / "images"))
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------
@@ -235,11 +249,11 @@ def test_one_mask_for_all_or_one_each(tmp_path):
     given = images(tmp_path / "images")
     for i in range(2):
         save(tmp_path / "mask" / f"{i}.png", a_map(value=100 * (i + 1)))
-    assert (load_masks(str(tmp_path / "mask"), SPEC, "crop", given) == (a_map() > 0)).all()
-    assert (load_masks(str(tmp_path / "mask" / "1.png"), SPEC, "crop", given) == (a_map() > 0)).all()
+    assert (load_masks(str(tmp_path / "mask"), SPEC, HOW, given) == (a_map() > 0)).all()
+    assert (load_masks(str(tmp_path / "mask" / "1.png"), SPEC, HOW, given) == (a_map() > 0)).all()
 
 
 def test_a_mask_of_nothing_is_refused(tmp_path):
     save(tmp_path / "mask.png", np.zeros((8, 8), np.uint8))
     with pytest.raises(ValueError, match="mask=.*nothing to fill in"):
-        load_masks(str(tmp_path / "mask.png"), SPEC, "crop", images(tmp_path / "images"))
+        load_masks(str(tmp_path / "mask.png"), SPEC, HOW, images(tmp_path / "images"))

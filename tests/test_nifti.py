@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.item import Item, Listing
-from data.nifti import NiftiConfig, list_nifti, write_nifti_stack
+from data.nifti import NiftiConfig, list_nifti
 from data.nifti_volume import read_volume
+from data.write_nifti import write_nifti_stack
 
 RNG = np.random.default_rng(0)
 REAL_DATA = Path(os.environ.get("SPECKLE_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -331,6 +332,21 @@ def test_the_mask_of_a_volume_by_name(folder, tmp_path, volume, mask, group):
     listing = listed(str(folder), labels=str(tmp_path / "labels"), axis=0)
     np.testing.assert_array_equal([item.label_map for item in items(listing)], values)
     assert {entry.group for entry in listing.entries} == {group}
+
+
+def test_one_volume_and_its_mask(folder, tmp_path):
+    body, mask = voxels(3, 4, 5), RNG.integers(0, 3, (3, 4, 5)).astype(np.uint8)
+    for name in ("a", "b"):
+        save(folder / f"{name}.nii.gz", body)
+    paths = {"path": str(folder / "a.nii.gz"), "labels": str(save(tmp_path / "any.nii", mask))}
+    read = listed(**paths, axis=0)
+    assert [entry.name for entry in read.entries] == ["a/0000", "a/0001", "a/0002"]
+    np.testing.assert_array_equal([item.image[0] for item in items(read)], body)
+    np.testing.assert_array_equal([item.label_map for item in items(read)], mask)
+    beside = save(folder / "other.nii.gz", mask)
+    assert len(listed(str(folder), labels=str(beside), axis=0).entries) == 6
+    alone = list_nifti(NiftiConfig(path=str(beside), axis=0), are_masks=True)
+    np.testing.assert_array_equal([item.label_map for item in items(alone)], mask)
 
 
 def test_masks_beside_the_volumes_or_below_them(folder):

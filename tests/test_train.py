@@ -16,7 +16,7 @@ import yaml
 from conftest import TINY, write_images
 from label_files import coco_file, write_coco_set
 
-from data.nifti import write_nifti_stack
+from data.write_nifti import write_nifti_stack
 from training.checkpoint import load_checkpoint
 
 

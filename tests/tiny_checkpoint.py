@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from conf.schema import TrainConfig, to_plain
-from data.folder import FolderConfig
 from data.image_set import ImageSpec
+from data.readers import READERS
 from data.writers import write_image
 from diffusion.samplers.ddim import DDIMConfig
 from diffusion.schedules import ScheduleConfig
@@ -20,10 +20,10 @@ MODEL = {"base_channels": 8, "norm_groups": 4, "channel_multipliers": [1, 2], "b
 MODEL |= {"attention_levels": [1], "head_channels": 8}
 
 
-def write_checkpoint(path: Path, spec: ImageSpec, **data: Any) -> Path:
-    """A checkpoint for images like `spec`, trained with the options `data` of data=folder."""
+def write_checkpoint(path: Path, spec: ImageSpec, name: str = "folder", **data: Any) -> Path:
+    """A checkpoint for images like `spec`, trained with the options `data` of data=`name`."""
     config = TrainConfig(
-        data=FolderConfig(path="gone", image_size=[spec.height, spec.width], **data),
+        data=READERS[name][0](path="gone", image_size=[spec.height, spec.width], **data),
         model=UNetConfig(**MODEL),
         schedule=ScheduleConfig(name="cosine"),
         sampler=DDIMConfig(num_inference_steps=3),

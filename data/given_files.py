@@ -1,0 +1,225 @@
+"""What lies at a path that a user gives to sampling: image files, or what the model's own reader reads, one by one.
+
+Image files go by their names below the folder without suffix ("cat/000001"), slices by their reader's names
+("hippocampus_001/0012"), records of a COCO file by their file_name without suffix. In a folder that holds image files
+all else is left alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num, UInt8
+
+from data.coco import CocoConfig
+from data.coco_file import Row, fact, rasterised, read_coco
+from data.decode import MAX_PIXELS, decode
+from data.folder import FolderConfig, is_image, is_lossy, read_image
+from data.image_set import ImageSpec
+from data.item import Entry, Listing
+from data.listing import files_at
+from data.nifti import NiftiConfig, list_nifti
+from data.nifti_names import MASK_ENDS, SUFFIXES
+from data.readers import READERS
+
+OWN_FILES = {  # what is no image file: what it is called, and how its name ends (of DICOM files in any way)
+    "nifti": ("NIfTI volumes", SUFFIXES),
+    "dicom": ("DICOM files", ("",)),
+    "npz": ("NumPy archives", (".npz",)),
+}
+WITH_SLICES = ("nifti", "dicom")
+
+
+@dataclass(frozen=True)
+class Given:
+    """One image or label map, not read yet; `where` names it in errors.
+
+    `read` gives the planes (c, h, w) of an image, or labels (h, w), and raises ValueError with the reason, or OSError.
+    `attributes`: what is known of it; the class of an image file is its first folder, "" where it lies in none.
+    `volume`: what it is a slice of, of several planes with that of the slice; None for what is no slice.
+    """
+
+    name: str
+    where: str
+    read: Callable[[], np.ndarray]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    volume: str | None = None
+
+
+def find_images(option: str, path: str, how: FolderConfig, *, keep_empty: bool = True) -> list[Given]:
+    """The images at `path`, sorted by name: image files, else what the reader of `how` finds with its settings.
+
+    Of those settings none counts that says where files lie or which are used. `keep_empty`: also slices that training
+    may have left out as empty. ValueError that begins with `option`=.
+    """
+    files = _image_files(option, path, how, tuple(OWN_FILES))
+    if files is not None:
+        return [_of_file(option, name, file, partial(_planes_of, file, how)) for name, file in files.items()]
+    config = _for_path(how, path)
+    if isinstance(config, NiftiConfig) and keep_empty:
+        config = replace(config, empty_slices="keep")
+    with naming(f"{option}={path}"):
+        listing = READERS[how.name][1](config)
+        if isinstance(how, NiftiConfig) and how.labels is not None and not Path(path).expanduser().is_file():
+            images = [entry for entry in listing.entries if not _is_mask(entry.name, how.path, how.labels)]
+            listing = replace(listing, entries=images)
+        entries = _all_usable(listing, how.name)
+    return [_of_entry(option, path, entry, how, partial(_image_of, entry)) for entry in entries]
+
+
+def find_labels(option: str, path: str, spec: ImageSpec, how: FolderConfig, images: str | None) -> list[Given]:
+    """The label maps, or the masks, at `path`: image files, NIfTI masks where `how` reads NIfTI, for labels= also a COCO file.
+
+    `images`: the path of the volumes that they belong to, whose masks are found as in training; None: nothing of the
+    kind. ValueError that begins with `option`=.
+    """
+    if option == "labels" and path.lower().endswith(".json") and Path(path).expanduser().is_file():
+        return _of_coco(path, spec, how.label_from if isinstance(how, CocoConfig) else "masks")
+    files = _image_files(option, path, how, ("nifti",))
+    if files is not None:
+        return [_of_file(option, name, file, partial(_plane_of, file)) for name, file in files.items()]
+    assert isinstance(how, NiftiConfig)
+    plain = replace(how, percentiles=None, empty_slices="keep")
+    with naming(f"{option}={path}"):
+        if images is None:
+            config = replace(_for_path(plain, path), pattern="*", volume_index=None)
+        else:
+            config = replace(_for_path(plain, images), labels=path)
+        entries = _all_usable(list_nifti(config, are_masks=images is None), how.name)
+    return [_of_entry(option, path, entry, how, partial(_labels_of, entry)) for entry in entries]
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Put `where` in front of what a ValueError says."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _image_files(option: str, path: str, how: FolderConfig, readable: tuple[str, ...]) -> dict[str, Path] | None:
+    """{name: image file}, sorted; None where there is none but what the format of `how`, one of `readable`, reads."""
+    with naming(f"{option}={path}"):
+        folder, names = files_at(path)
+    files: dict[str, Path] = {}
+    for name in filter(is_image, names):
+        stem = PurePosixPath(name).with_suffix("").as_posix()
+        if stem in files:
+            raise ValueError(f"{option}={path}: {name} and {files[stem].name} have one name: keep one of them")
+        files[stem] = folder / name
+    if files:
+        return dict(sorted(files.items()))
+    own, ends = OWN_FILES[how.name] if how.name in readable else ("", ())
+    if any(name.lower().endswith(ends) for name in names):
+        return None
+    found = [
+        what for what, ends in OWN_FILES.values() if any(name.lower().endswith(ends) for name in names) and ends[0]
+    ]
+    holds = f" but {' and '.join(found)}" if found else ""
+    reads = f"image files or {own}" if own else "image files"
+    raise ValueError(f"{option}={path}: no image in it{holds}: this checkpoint, of data={how.name}, reads {reads} here")
+
+
+def _for_path(how: FolderConfig, path: str) -> Any:
+    """The settings of `how` that shape pixels, for all that lies at `path`."""
+    default = {entry.name: entry.default for entry in fields(how) if entry.name in how.PLACES}
+    if isinstance(how, NiftiConfig):
+        default["label_names"] = None
+        if not Path(path).expanduser().is_file():
+            default["pattern"] = (
+                how.pattern
+            )  # which files of a folder are the volumes, beside masks and other contrasts
+    return replace(how, **{**default, "path": path})
+
+
+def _all_usable(listing: Listing, format_name: str) -> list[Entry]:
+    """The entries; ValueError for a file of the format that cannot be used, or where nothing is left."""
+    ends = OWN_FILES[format_name][1]
+    for name, reason in listing.foreign:
+        if name.lower().endswith(ends):
+            raise ValueError(f"{name}: {reason}")
+    if not listing.entries:
+        raise ValueError("no image in it")
+    return listing.entries
+
+
+def _is_mask(name: str, volumes: str, masks: str) -> bool:
+    """Whether a slice belongs to a mask that lies among volumes as those of training lay, in their folder or below it."""
+    volume, place, inside = name.rpartition("/")[0], PurePosixPath(volumes), PurePosixPath(masks)
+    if place == inside:
+        return volume.endswith(MASK_ENDS)
+    return inside.is_relative_to(place) and PurePosixPath(volume).is_relative_to(inside.relative_to(place))
+
+
+def _of_file(option: str, name: str, file: Path, read: Callable[[], np.ndarray]) -> Given:
+    return Given(name, f"{option}={file}", read, {"class": name.split("/")[0] if "/" in name else ""})
+
+
+def _of_entry(option: str, path: str, entry: Entry, how: FolderConfig, read: Callable[[], np.ndarray]) -> Given:
+    name, volume = entry.name.removesuffix(".npz"), None
+    if how.name in WITH_SLICES:
+        several = isinstance(how, NiftiConfig) and len(how.axes) > 1
+        volume = name.rpartition("/")[0] + (f"_{entry.attributes['plane']}" if several else "")
+    return Given(name, f"{option}={path}: {entry.name}", read, entry.attributes, volume)
+
+
+def _of_coco(path: str, spec: ImageSpec, label_from: str) -> list[Given]:
+    """A label map for each image of a COCO file, whose categories are known by their names."""
+    try:
+        coco = read_coco(Path(path).expanduser())
+        known = {name: number for number, name in enumerate(spec.label_names) if number}
+        used = {str(row.get("category_id")) for rows in coco.annotations.values() for row in rows}
+        for category, name in coco.names.items():
+            if name not in known and str(category) in used:
+                raise ValueError(f"{path}: the category {name} is no label of this checkpoint ({', '.join(known)})")
+        names = [PurePosixPath(record["file_name"]).with_suffix("").as_posix() for record in coco.records]
+        if not names:
+            raise ValueError(f"{path}: no image in it")
+        name, count = Counter(names).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{path}: {count} images have the name {name}: keep one of them")
+    except ValueError as error:
+        raise ValueError(f"labels={error}") from None
+    label_of = {category: known[name] for category, name in coco.names.items() if name in known}
+    found = []
+    for name, record in sorted(zip(names, coco.records, strict=True), key=lambda pair: pair[0]):
+        read = partial(_rasterised, record, coco.annotations.get(record["id"], []), label_of, label_from)
+        attributes = {key: value for key in spec.attributes if (value := fact(record, key)) is not None}
+        found.append(Given(name, f"labels={path}: {record['file_name']}", read, attributes))
+    return found
+
+
+def _rasterised(record: Row, own: list[Row], label_of: dict[int, int], label_from: str) -> UInt8[np.ndarray, "h w"]:
+    h, w = record.get("height"), record.get("width")
+    if type(h) is not int or type(w) is not int or min(h, w) < 1 or h * w > MAX_PIXELS:
+        raise ValueError("its record needs a width and a height, in pixels")
+    return rasterised(own, label_of, (h, w), label_from)[0]
+
+
+def _planes_of(file: Path, how: FolderConfig) -> Num[np.ndarray, "c h w"]:
+    return read_image(file, how).image
+
+
+def _plane_of(file: Path) -> Num[np.ndarray, "h w"]:
+    if is_lossy(file.name):
+        raise ValueError("coded with loss, which blurs its values: save it as PNG")
+    planes = decode(file, indexed=True)
+    if (planes != planes[:1]).any():
+        raise ValueError("in colour, where one channel is wanted")
+    return planes[0]
+
+
+def _image_of(entry: Entry) -> Num[np.ndarray, "c h w"]:
+    return entry.read().image
+
+
+def _labels_of(entry: Entry) -> UInt8[np.ndarray, "h w"]:
+    label_map = entry.read().label_map
+    assert label_map is not None
+    return label_map
