@@ -75,6 +75,11 @@ class DicomConfig(FolderConfig):
         low, high = _stated_window(self.path) if self.window == "dicom" else _window_ends(self.window)
         return IntensityConfig(self.intensity, low, high)
 
+    @property
+    def clips(self) -> bool:
+        """See `FolderConfig`."""
+        return super().clips or self.percentiles is not None or self.window is not None
+
 
 def list_dicom(config: DicomConfig) -> Listing:
     """All frames of the DICOM files below data.path.

@@ -94,6 +94,11 @@ class FolderConfig(ImagesConfig):
         return IntensityConfig(self.intensity, low, high)
 
     @property
+    def clips(self) -> bool:
+        """Whether a setting says which values count, so that those beyond are cut off on purpose."""
+        return self.value_range is not None
+
+    @property
     def nodata_fill(self) -> float | None:
         """The value that takes the place of no data; None where no data are an error."""
         return None if self.nodata == "error" else float(self.nodata)

@@ -17,7 +17,6 @@ from data.images import fit_pixels
 from data.intensity import IntensityConfig
 
 MAX_OUTSIDE = 0.01  # share of values outside the training range; more is another kind of data
-STATED = ("value_range", "window", "percentiles")  # settings that let training clip values too
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def load_given_images(
             outside.append(((image < low) | (image > high)).mean())
             pixels.append(fit_pixels(image, like, how.fit))
             shapes.append((image.shape[1], image.shape[2]))
-    clipped = found[0].volume is not None and any(getattr(how, name, None) is not None for name in STATED)
+    clipped = how.clips and found[0].volume is not None  # as in training
     if not clipped and (share := float(np.mean(outside))) > MAX_OUTSIDE:
         known = f"{low:g}..{high:g}"
         raise ValueError(f"{option}={path}: {share:.0%} of the values are outside {known}, which this checkpoint knows")

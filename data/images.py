@@ -117,7 +117,7 @@ def _recipe(config: FolderConfig, listing: Listing, like: ImageSpec | None, prog
         raise ValueError(f"{count}; {name}: {reason} ({mend})")
     spec = _spec(config, listing.label_names, usable, seen, stated)
     if like is not None:
-        spec = _as_in_training(spec, like, seen)
+        spec = _as_in_training(spec, like, seen, clips=config.clips)
     labels = attribute_numbers(usable, spec.attributes)
     copies = len(usable) - len({entry.digest for entry in usable})
     told = describe_attributes(labels, spec.attributes) + listing.notes
@@ -172,7 +172,7 @@ def _spec(
     )
 
 
-def _as_in_training(spec: ImageSpec, train: ImageSpec, seen: list[Seen]) -> ImageSpec:
+def _as_in_training(spec: ImageSpec, train: ImageSpec, seen: list[Seen], *, clips: bool) -> ImageSpec:
     """The validation set's spec under the training attributes; a ValueError where the two sets are not alike."""
     for name, values in spec.attributes.items():
         known = train.attributes.get(name, [])
@@ -186,7 +186,7 @@ def _as_in_training(spec: ImageSpec, train: ImageSpec, seen: list[Seen]) -> Imag
         raise ValueError(f"{both}: set data.channels=1 or data.channels=3")
     if (spec.dtype, spec.file_dtype) != (train.dtype, train.file_dtype):
         raise ValueError("training and validation images differ in bit depth: bring all files to one")
-    if (outside := float(np.mean([s.outside for s in seen]))) > 0.01:
+    if (outside := float(np.mean([s.outside for s in seen]))) > 0.01 and not clips:
         raise ValueError(f"{outside:.0%} of the validation values are outside the training range: set data.value_range")
     return replace(spec, attributes=train.attributes)
 

@@ -34,6 +34,8 @@ from data.nifti_names import find_mask, patient_of, stem, volume_names
 from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
 from data.percentiles import checked_percentiles
 
+UNLIKE = 3.0  # between the greatest values of two volumes of one kind; beyond, the scanner's units mean nothing
+
 
 @dataclass
 class NiftiConfig(FolderConfig):
@@ -98,6 +100,11 @@ class NiftiConfig(FolderConfig):
         return replace(held, labels=self.val_labels or self.labels, val_labels=None)
 
     @property
+    def clips(self) -> bool:
+        """See `FolderConfig`."""
+        return super().clips or self.percentiles is not None
+
+    @property
     def axes(self) -> list[str]:
         """`axis` as a list of keys of AXES."""
         return [str(axis) for axis in (self.axis if isinstance(self.axis, list | tuple) else [self.axis])]
@@ -114,13 +121,14 @@ def _empty_share(empty_slices: Any) -> float:
 
 @dataclass(frozen=True)
 class _Found:
-    """A volume that can be used: its slices by axis, its type, and the largest label of its mask."""
+    """A volume that can be used: its slices by axis, its type and greatest value, and the largest label of its mask."""
 
     stem: str
     patient: str
     source: Source
     slices: dict[str, list[int]]
     dtype: np.dtype
+    peak: float
     top: int
 
 
@@ -144,9 +152,19 @@ def list_nifti(config: NiftiConfig, *, are_masks: bool = False) -> Listing:
         sorted(foreign),
         [] if config.labels is None else [BACKGROUND, *names],
         grouped_by="patient",
+        notes=[] if config.clips else _unlike(found),
     )
     where = Path(config.path).expanduser()
     return select_items(listing, where, config.file_list, config.held_out, config.max_images)
+
+
+def _unlike(found: list[_Found]) -> list[str]:
+    """What to tell of volumes that can hardly have one scale: their greatest values are far apart."""
+    peaks = [volume.peak for volume in found]
+    if not peaks or not max(peaks) > UNLIKE * min(peaks) > 0:
+        return []
+    mend = "data.percentiles=[0.5,99.5] brings each to one scale"
+    return [f"the volumes' greatest values go from {min(peaks):g} to {max(peaks):g} ({mend})"]
 
 
 def _look(config: NiftiConfig, are_masks: bool) -> tuple[list[_Found], list[tuple[str, str]]]:
@@ -162,7 +180,8 @@ def _look(config: NiftiConfig, are_masks: bool) -> tuple[list[_Found], list[tupl
             top = 0 if volume.mask is None else int(volume.mask.max())
             if config.label_names is not None and top > len(config.label_names):
                 raise UnusableImageError(f"its mask holds {top}, data.label_names names 1..{len(config.label_names)}")
-            found.append(_Found(stem(name), patient, source, slices, volume.image.dtype, top))
+            peak = float(volume.image.max())
+            found.append(_Found(stem(name), patient, source, slices, volume.image.dtype, peak, top))
         except (ValueError, OSError) as error:
             foreign.append((name, str(error)))
     return found, foreign

@@ -684,6 +684,8 @@ def test_validation_values_far_outside_the_training_range(tmp_path):
     validation_error(tmp_path, r"outside the training range: set data\.value_range")
     loaded = load(tmp_path / "train", val_path=str(tmp_path / "val"), value_range=[0, 65535])
     assert loaded.val.spec.intensity.high == 65535
+    clipped = load(tmp_path / "train", val_path=str(tmp_path / "val"), value_range=[0, 1000])  # asked for
+    assert clipped.val.integers([0]).max() == 65535
 
 
 # The cache

@@ -66,6 +66,15 @@ def folder(tmp_path) -> Path:
     return path
 
 
+def test_volumes_on_different_scales_are_told_of(folder):
+    save(folder / "a.nii", np.full((2, 2, 2), 90, np.int16))
+    save(folder / "b.nii", np.full((2, 2, 2), 270, np.int16))
+    assert listed(str(folder)).notes == []
+    save(folder / "c.nii", np.full((2, 2, 2), 4000, np.int16))
+    assert "greatest values go from 90 to 4000 (data.percentiles=[0.5,99.5]" in listed(str(folder)).notes[0]
+    assert listed(str(folder), percentiles=[0.5, 99.5]).notes == []
+
+
 # Orientation
 
 
