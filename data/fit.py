@@ -74,6 +74,17 @@ def fit_label_map(label_map: UInt8[np.ndarray, "h w"], size: tuple[int, int], fi
     return _place(scaled[None], np.zeros((1, *size), np.uint8), moved)[0]
 
 
+def unfit_label_map(label_map: UInt8[np.ndarray, "H W"], shape: tuple[int, int], fit: str) -> UInt8[np.ndarray, "h w"]:
+    """Lay a label map of the set's shape back over the image of `shape` = (h, w) that `fit_image` brought there.
+
+    What `crop` or `center_crop` cut off is background: nobody looked at it.
+    """
+    moved = geometry(shape, label_map.shape, fit)
+    back = Geometry(*label_map.shape, -moved.top, -moved.left)
+    scaled = _place(label_map[None], np.zeros((1, moved.height, moved.width), np.uint8), back)[0]
+    return fit_label_map(scaled, shape, "resize")
+
+
 def coverage(n: int, scaled: int) -> Float[np.ndarray, "scaled n"]:
     """How much of each of `scaled` equal cells along a line each of `n` equal cells covers; a row adds up to 1."""
     edges, cells = np.arange(n + 1) / n, np.arange(scaled + 1) / scaled

@@ -54,8 +54,8 @@ def read_given_up(out: Path) -> dict[int, dict[str, int]]:
 
 
 def _is_whole(out: Path, row: dict[str, Any]) -> bool:
-    files = [row["file"], *([row["label_map"]] if row.get("label_map") else [])]
-    return all((out / file).is_file() for file in files)
+    files = [row["file"], row.get("label_map"), row.get("label_map_original_size")]
+    return all((out / file).is_file() for file in files if file)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from conf.sample_schema import SampleConfig
 from data.balance import attribute_names
 from data.components import without_small
+from data.fit import unfit_label_map
 from data.image_set import ImageSpec, to_integers, to_item_arrays
 from data.overlay import picture
 from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
@@ -26,6 +27,7 @@ from data.writers import image_grid, read_pixels, write_animation, write_image, 
 from generation.drawing import Drawing
 
 GRID_IMAGES = 64
+ORIGINAL_SIZE = "labels_original_size"
 TRAJECTORY_IMAGES = 16
 
 
@@ -50,10 +52,7 @@ def write_samples(
         path.parent.mkdir(parents=True, exist_ok=True)
         line = {"file": str(write_image(path, images[k], spec).relative_to(out))}
         if label_maps is not None:
-            path = out / "labels" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_label_map(path, without_small(label_maps[k], drawing.config.min_area))
-            line["label_map"] = str(path.relative_to(out))
+            line |= _write_label_maps(out, name, without_small(label_maps[k], drawing.config.min_area), drawing, i)
         about = {"class": attributes.get("class"), "attributes": attributes}
         manifest.write(json.dumps({**line, **about, **_source(drawing, i), **row}) + "\n")
     manifest.flush()
@@ -124,6 +123,22 @@ def write_trajectory(out: Path, drawing: Drawing, spec: ImageSpec) -> None:
 
     drawing.draw(indices, callback=record)
     write_animation(out / "trajectory.gif", frames)
+
+
+def _write_label_maps(
+    out: Path, name: str, label_map: UInt8[np.ndarray, "h w"], drawing: Drawing, index: int
+) -> dict[str, str]:
+    """The sample's label map and, where images of other sizes are annotated, the map for its image as it was given."""
+    config, request = drawing.config, drawing.request
+    maps = {"label_map": ("labels", label_map)}
+    if config.mode == "annotate" and set(request.shapes) != {label_map.shape}:
+        shape = request.shapes[index // config.num_per_image]
+        maps["label_map_original_size"] = (ORIGINAL_SIZE, unfit_label_map(label_map, shape, request.fit))
+    for folder, values in maps.values():
+        path = out / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_label_map(path, values)
+    return {key: f"{folder}/{name}" for key, (folder, _) in maps.items()}
 
 
 def _source(drawing: Drawing, index: int) -> dict[str, Any]:

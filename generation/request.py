@@ -33,6 +33,8 @@ class Request:
     image: Float[Tensor, "m c h w"] | None = None
     label: Float[Tensor, "m l h w"] | None = None
     known: Bool[Tensor, "m 1 h w"] | None = None  # False where inpainting fills in
+    shapes: list[tuple[int, int]] = field(default_factory=list)  # (h, w) of the m images before `fit`
+    fit: str = "crop"
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,7 +71,8 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
     labels = np.repeat(_attributes(config, spec, found), config.num_per_image, axis=0)
     files, volumes = named_after(found, _classes(spec, labels), config.num_per_image)
     sources = [given.name for given in found]
-    return _guided(config, spec, Request(labels, files, sources, volumes, image, label, known))
+    shapes = [] if images is None else images.shapes
+    return _guided(config, spec, Request(labels, files, sources, volumes, image, label, known, shapes, how.fit))
 
 
 def digest(*parts: bytes | np.ndarray) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data.augment import augment
-from data.fit import FITS, coverage, fit_image, fit_label_map
+from data.fit import FITS, coverage, fit_image, fit_label_map, geometry, unfit_label_map
 from data.image_set import ImageSet, ImageSpec, to_floats, to_item_arrays
 from data.intensity import IntensityConfig
 from data.label_encoding import LabelEncodingConfig
@@ -48,6 +48,25 @@ def test_a_map_lies_where_its_image_lies(fit, shape):
     assert fitted.any()
     assert (image[fitted == 1] > 20).all()
     assert (image[fitted == 0] < 50).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("shape", [(32, 32), (64, 128), (128, 64), (96, 96)])
+def test_a_map_laid_back_covers_what_it_was_fitted_from(fit, shape):
+    """At a whole number of pixels a pixel, laying back loses nothing but what lay outside of the image."""
+    fitted = np.random.default_rng(1).integers(0, 4, (32, 32)).astype(np.uint8)
+    back = unfit_label_map(fitted, shape, fit)
+    assert back.shape == shape
+    moved = geometry(shape, (32, 32), fit)
+    inside = np.zeros((32, 32), bool)
+    inside[max(0, moved.top) : moved.top + moved.height, max(0, moved.left) : moved.left + moved.width] = True
+    assert inside.all() == (fit != "pad" or shape[0] == shape[1])
+    assert np.array_equal(fit_label_map(back, (32, 32), fit), np.where(inside, fitted, 0))
+
+
+def test_what_was_cut_off_is_background_when_a_map_is_laid_back():
+    back = unfit_label_map(np.full((2, 2), 3, np.uint8), (4, 8), "crop")
+    assert back.tolist() == [[0, 0, 3, 3, 3, 3, 0, 0]] * 4
 
 
 @pytest.mark.parametrize(("covered", "value"), [(2, 0), (3, 1), (9, 1)])

@@ -1,5 +1,6 @@
 """Samples are called as what they start from, so that labels/ of one call goes with the images of another."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -13,6 +14,7 @@ from test_sample import assert_alike, pictures, rows
 from tiny_checkpoint import write_checkpoint
 
 from data.decode import decode
+from data.fit import unfit_label_map
 from data.given_files import Given
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
@@ -75,6 +77,19 @@ def test_two_samples_never_share_a_name():
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_annotations_come_in_the_size_of_the_images_too(draw, tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "x.pt", replace(JOINT, attributes={}, counts={}))
+    for name, shape in (("a", (8, 8)), ("b", (16, 24))):
+        save(tmp_path / "set" / f"{name}.png", grey(*shape))
+    out = draw(checkpoint, "mode=annotate", f"images={tmp_path / 'set'}", "num_per_image=2")
+    for row in rows(out):
+        own, large = (decode(out / row[key])[0] for key in ("label_map", "label_map_original_size"))
+        assert np.array_equal(large, own if row["source"] == "a" else unfit_label_map(own, (16, 24), "crop"))
+    (out / row["label_map_original_size"]).unlink()
+    assert draw(checkpoint, "mode=annotate", f"images={tmp_path / 'set'}", "num_per_image=2") == out
+    assert (out / row["label_map_original_size"]).exists()
 
 
 @pytest.mark.parametrize("mode", ["from_labels", "annotate", "vary", "inpaint"])
