@@ -108,9 +108,9 @@ def train_step(run: Run) -> dict[str, Any]:
     indices = batch_indices(config.seed, run.step, batch_size=loop.batch_size, num_images=len(run.images.train))
     x_0, class_label = run.images.train.batch(indices)
     x_0 = augment(x_0, rng, hflip=config.data.hflip, vflip=config.data.vflip, rot90=config.data.rot90)
-    t = training_timesteps(loop.batch_size, run.schedule.num_train_timesteps, run.parts, rng)
-    eps = torch.randn(x_0.shape, generator=rng)
-    batch = [x_0, t, eps]
+    clean = config.diffusion.clean_fraction
+    t = training_timesteps(loop.batch_size, run.schedule.num_train_timesteps, run.parts, rng, clean_fraction=clean)
+    batch = [x_0, t, torch.randn(x_0.shape, generator=rng)]  # the last is eps
     if class_label is not None:
         share, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
         batch.append(drop_classes(class_label, share, null_label=null_label, generator=rng))
@@ -128,7 +128,7 @@ def train_step(run: Run) -> dict[str, Any]:
         run.optimizer.step()
         run.ema.update(run.step + 1)
     run.optimizer.zero_grad(set_to_none=True)
-    extra = {name: value.mean().item() for name, value in losses.extra.items()}
+    extra = {name: value.nanmean().item() for name, value in losses.extra.items()}
     return {"t": t.numpy(), "mse": losses.mse.numpy(), "loss": loss, "grad_norm": grad_norm, "lr": lr, **extra}
 
 

@@ -53,6 +53,9 @@ class PosteriorCoefficients(Generic[Number]):
     upper_variance: Number
 
 
+OF_LABELS = ("label_weight", "clean_fraction", "label_balance")
+
+
 @dataclass
 class DiffusionConfig:
     """What the network predicts and how its errors are weighted."""
@@ -63,7 +66,8 @@ class DiffusionConfig:
     learned_variance: bool = False  # the network has 2c outputs; the hybrid loss of iDDPM
     vlb_weight: float = 0.001  # lambda of the hybrid loss; used when learned_variance
     class_dropout: float = 0.1  # share of images whose attributes are dropped, for classifier-free guidance
-    label_weight: float = 1.0  # of the label channels' error beside the image channels'
+    label_weight: float = 10.0  # of the label channels' error beside the image channels', which is mostly noise
+    clean_fraction: float = 0.15  # share of items whose image is given clean, and share of those whose label is
     label_balance: float = 0.0  # 0: label pixels weigh the same, 0.5: by frequency^-1/2, 1: classes weigh the same
 
     def __post_init__(self) -> None:
@@ -83,6 +87,8 @@ class DiffusionConfig:
             raise ValueError(f"diffusion.class_dropout: {self.class_dropout} must be within [0, 1)")
         if not 0 < self.label_weight < float("inf"):
             raise ValueError(f"diffusion.label_weight: {self.label_weight} must be above 0 and finite")
+        if not 0 <= self.clean_fraction < 1:
+            raise ValueError(f"diffusion.clean_fraction: {self.clean_fraction} must be within [0, 1)")
         if not 0 <= self.label_balance <= 1:
             raise ValueError(f"diffusion.label_balance: {self.label_balance} must be within [0, 1]")
         if self.loss_weighting == "simple" and self.snr_gamma != 5.0:
@@ -169,9 +175,10 @@ def require_parts(config: DiffusionConfig, parts: Parts | None) -> None:
     if parts is not None and parts.label > 0:
         if config.learned_variance:
             raise ValueError("diffusion.learned_variance: is not there for image and label together; set it to false")
-    elif config.label_weight != 1.0 or config.label_balance != 0.0:
-        name = "label_weight" if config.label_weight != 1.0 else "label_balance"
-        raise ValueError(f"diffusion.{name}: has no effect on a model without label channels")
+        return
+    for name in OF_LABELS:
+        if getattr(config, name) != getattr(DiffusionConfig, name):
+            raise ValueError(f"diffusion.{name}: has no effect on a model without label channels")
 
 
 def split_output(output: Float[Tensor, "b k h w"], config: DiffusionConfig) -> tuple[Images, Images | None]:

@@ -36,7 +36,7 @@ PerImage = Float[Tensor, " b"]
 class Losses(NamedTuple):
     """Losses of each image. `loss` is what to minimise, `vlb` a term in bits/dim.
 
-    `mse` and `label_mse` are the unweighted errors of the image's and of the label's channels.
+    `mse` and `label_mse` are the unweighted errors of the image's and of the label's channels, NaN for what was given clean.
     """
 
     loss: PerImage
@@ -105,7 +105,7 @@ def training_losses(
     error = output - target(config.prediction_type, x_0, eps, alpha, sigma)
     weights = loss_weights(schedule, config.prediction_type, config.loss_weighting, config.snr_gamma).to(error)
     if parts is not None and parts.label > 0:
-        return _joint_losses(*parts.split(error), parts.split(x_0)[1], weights[t], config, label_frequencies)
+        return _joint_losses(*parts.split(error), parts.split(x_0)[1], t, weights[t], config, label_frequencies)
     mse = _mean(error, power=2)
     loss = weights[t] * mse
     if fraction is None:
@@ -122,18 +122,24 @@ def _joint_losses(
     image_error: Float[Tensor, "b c h w"],
     label_error: Float[Tensor, "b l h w"],
     label: Float[Tensor, "b l h w"],
+    t: Int64[Tensor, "b 2"],
     weights: Float[Tensor, "b 2"],
     config: DiffusionConfig,
     label_frequencies: Float64[Tensor, " l"] | None,
 ) -> Losses:
-    """Loss = w(t_image) image error + label_weight w(t_label) label error, each a mean over its own channels."""
+    """Loss = w(t_image) image error + label_weight w(t_label) label error, each a mean over its own channels.
+
+    A part at t = 0 is given and not asked for: it has no error.
+    """
     mse, label_mse = _mean(image_error, power=2), _mean(label_error, power=2)
     balanced = label_mse
     if config.label_balance > 0:
         assert label_frequencies is not None, "diffusion.label_balance needs the frequencies of the labels"
         balanced = _mean(balance_weights(label, label_frequencies, config.label_balance) * label_error**2)
+    weights = weights * (t > 0)
     loss = weights[:, 0] * mse + config.label_weight * weights[:, 1] * balanced
-    return Losses(loss, mse, label_mse=label_mse)
+    image_given, label_given = (t == 0).unbind(dim=1)
+    return Losses(loss, mse.masked_fill(image_given, math.nan), label_mse=label_mse.masked_fill(label_given, math.nan))
 
 
 @torch.no_grad()

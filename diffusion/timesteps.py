@@ -78,15 +78,21 @@ def stratified_timesteps(batch_size: int, num_train_timesteps: int, generator: t
 
 
 def training_timesteps(
-    batch_size: int, num_train_timesteps: int, parts: Parts, generator: torch.Generator
+    batch_size: int,
+    num_train_timesteps: int,
+    parts: Parts,
+    generator: torch.Generator,
+    *,
+    clean_fraction: float = 0.0,
 ) -> Int64[Tensor, "b *parts"]:
     """Training times as `stratified_timesteps` draws them: (b,), and (b, 2) where `parts` has a label.
 
     Those of image and label are independent: the label's are shuffled over the batch, for in their order both would
-    rise together.
+    rise together. Either is 0 instead, that is, given clean, with the probability `clean_fraction`.
     """
     image = stratified_timesteps(batch_size, num_train_timesteps, generator)
     if not parts.label:
         return image
     label = stratified_timesteps(batch_size, num_train_timesteps, generator)
-    return torch.stack([image, label[torch.randperm(batch_size, generator=generator)]], dim=1)
+    t = torch.stack([image, label[torch.randperm(batch_size, generator=generator)]], dim=1)
+    return t.where(torch.rand(t.shape, generator=generator) >= clean_fraction, 0)

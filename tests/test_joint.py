@@ -137,7 +137,7 @@ def test_joint_denoiser_undoes_the_forward_process(prediction_type):
 def test_each_part_is_weighted_at_its_own_time(prediction_type, weighting):
     """By hand, part by part: the same as two losses of one part each, added."""
     x_0, eps, output = images(0), images(1), images(2)
-    t = torch.tensor([[0, 999], [500, 3], [7, 7], [20, 600]])
+    t = torch.tensor([[1, 999], [500, 3], [7, 7], [20, 600]])
     config = DiffusionConfig(prediction_type=prediction_type, loss_weighting=weighting, label_weight=0.3)
     losses = training_losses(lambda *_: output, x_0, t, eps, schedule=SCHEDULE, config=config, parts=PARTS)
     table = loss_weights(SCHEDULE, prediction_type, weighting, 5.0)
@@ -151,13 +151,33 @@ def test_each_part_is_weighted_at_its_own_time(prediction_type, weighting):
     torch.testing.assert_close(losses.loss, total)
 
 
+def test_a_part_that_is_given_clean_has_no_error():
+    x_0, eps, output, t = (
+        images(0),
+        images(1),
+        images(2).requires_grad_(),
+        torch.tensor([[0, 9], [9, 0], [0, 0], [9, 9]]),
+    )
+    network = lambda *_: output  # noqa: E731
+    losses = training_losses(network, x_0, t, eps, schedule=SCHEDULE, config=DiffusionConfig(), parts=PARTS)
+    assert losses.mse.isnan().tolist() == [True, False, True, False]
+    assert losses.label_mse is not None
+    assert losses.label_mse.isnan().tolist() == [False, True, True, False]
+    expected = losses.mse.nan_to_num() + 10 * losses.label_mse.nan_to_num()
+    torch.testing.assert_close(losses.loss, expected)
+    losses.loss.sum().backward()
+    assert output.grad is not None
+    asked = output.grad.abs().sum(dim=(2, 3)) > 0  # (b, k)
+    assert (asked == torch.cat([(t[:, :1] > 0).expand(-1, 3), (t[:, 1:] > 0).expand(-1, 2)], dim=1)).all()
+
+
 def test_label_balance_weighs_the_pixels_of_the_label_alone():
     x_0, eps, output = images(0), images(1), images(2)
-    t = torch.tensor([[0, 999], [500, 3], [7, 7], [20, 600]])
+    t = torch.tensor([[1, 999], [500, 3], [7, 7], [20, 600]])
     frequencies = torch.tensor([0.1, 0.4], dtype=torch.float64)
 
     def losses(balance):
-        config = DiffusionConfig(label_balance=balance)
+        config = DiffusionConfig(label_balance=balance, label_weight=1.0)
         network = lambda *_: output  # noqa: E731
         return training_losses(
             network, x_0, t, eps, schedule=SCHEDULE, config=config, parts=PARTS, label_frequencies=frequencies
@@ -204,6 +224,7 @@ def test_options_that_do_not_fit_the_parts_are_refused(options, parts, message):
     ("options", "message"),
     [
         ({"label_weight": 0.0}, r"diffusion.label_weight: 0.0 must be above 0"),
+        ({"clean_fraction": 1.0}, r"diffusion.clean_fraction: 1.0 must be within \[0, 1\)"),
         ({"label_balance": 1.5}, r"diffusion.label_balance: 1.5 must be within \[0, 1\]"),
     ],
 )
@@ -230,6 +251,15 @@ def test_times_of_image_and_label_are_stratified_and_independent():
     assert abs(torch.corrcoef(batches.reshape(-1, 2).T)[0, 1]) < 4 / 32000**0.5
     for item in range(16):
         assert abs(torch.corrcoef(batches[:, item].T)[0, 1]) < 4 / 2000**0.5
+
+
+def test_a_share_of_the_times_is_clean_for_image_and_label_apart():
+    generator = torch.Generator().manual_seed(0)
+    drawn = [training_timesteps(16, 1000, Parts(1, 1), generator, clean_fraction=0.2) for _ in range(2000)]
+    clean = (torch.cat(drawn) == 0).double()  # (n, 2)
+    expected, error = 0.2 + 0.8 / 1000, 4 * (0.2 * 0.8 / 32000) ** 0.5
+    assert clean.mean(dim=0).tolist() == pytest.approx([expected, expected], abs=error)
+    assert clean.prod(dim=1).mean().item() == pytest.approx(expected**2, abs=error)
 
 
 def test_the_image_times_are_those_of_a_model_without_labels():

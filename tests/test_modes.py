@@ -188,7 +188,7 @@ def test_a_checkpoint_of_the_first_release_samples_the_same_bits(classes, sample
     state["images"]["classes"] = classes
     for section, keys in {
         "data": ("label_encoding", "distance_limit", "nodata", "complex", "group", "attributes"),
-        "diffusion": ("label_weight", "label_balance"),
+        "diffusion": ("label_weight", "clean_fraction", "label_balance"),
     }.items():
         for key in keys:
             del state["config"][section][key]
