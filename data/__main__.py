@@ -5,7 +5,6 @@ With labels=true they lie in DIR/images and their label maps under the same name
 `python sample.py mode=from_labels labels=DIR/labels` read; DIR/labels.json names the labels.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from data import DATASETS, load_images
 from data.folder import FolderConfig
-from data.sample_files import write_label_map
+from data.sample_files import write_label_map, write_label_names
 from data.writers import write_image
 
 USAGE = "usage: python -m data sar_sim|mri_sim out=DIR [num_images=500 seed=1 image_size=64 labels=true ...]"
@@ -54,7 +53,7 @@ def export(config: object, out: Path, *, cache_dir: Path) -> None:
             (out / "labels" / label).mkdir(parents=True, exist_ok=True)
             write_label_map(out / "labels" / label / f"{name}.png", images.label_maps([i])[0])
     if labelled:
-        (out / "labels.json").write_text(json.dumps({str(k): name for k, name in enumerate(spec.label_names)}) + "\n")
+        write_label_names(out / "labels.json", spec.label_names)
     print(f"{len(images)} images in {out}")
 
 

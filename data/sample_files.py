@@ -5,9 +5,10 @@ interruption loses nothing. The files that describe a whole set are written at t
 or not at all, and writing them again is harmless.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +71,13 @@ def copy_in_eight_bits(sample: SampleFiles, folder: Path, spec: ImageSpec) -> Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as temporary:
         write_png(temporary, image_grid(read_pixels(sample.image, spec)[None]))  # a grid of one is the image in 8 bits
+    return path
+
+
+def write_label_names(path: Path, label_names: Sequence[str]) -> Path:
+    """Write what the values of label maps mean, {"0": "background", "1": ...}; return `path`."""
+    names = {str(value): name for value, name in enumerate(label_names)}
+    write_whole_text(path, json.dumps(names, indent=2, ensure_ascii=False) + "\n")
     return path
 
 

@@ -1,11 +1,10 @@
 """Labelled samples as pairs: `images/` and `masks/` with the same names, and what the values mean in labels.json."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.sample_files import SampleFiles, copy_image, read_label_map, whole_file, write_whole_text
+from data.sample_files import SampleFiles, copy_image, read_label_map, whole_file, write_label_names
 
 
 def write_masks(out: Path, samples: Sequence[SampleFiles], label_names: Sequence[str]) -> Path:
@@ -22,6 +21,4 @@ def write_masks(out: Path, samples: Sequence[SampleFiles], label_names: Sequence
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
             shutil.copyfile(sample.label_map, temporary)
-    names = {str(value): name for value, name in enumerate(label_names)}
-    write_whole_text(out / "labels.json", json.dumps(names, indent=2, ensure_ascii=False) + "\n")
-    return out / "labels.json"
+    return write_label_names(out / "labels.json", label_names)

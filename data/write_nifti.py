@@ -1,6 +1,5 @@
 """Stacks of slices as NIfTI volumes: of arrays, and samples as a set of volumes with their labels."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from jaxtyping import Float, Num
 from data.decode import decode
 from data.libraries import medical
 from data.nifti_names import SUFFIXES
-from data.sample_files import SampleFiles, read_label_map, whole_file, write_whole_text
+from data.sample_files import SampleFiles, read_label_map, whole_file, write_label_names
 
 TYPES = ("uint8", "int16", "uint16", "int32", "float32", "float64")
 LONGEST = 2**15 - 1  # NIfTI-1 has 16 bits with a sign for a side of a volume
@@ -31,8 +30,7 @@ def write_nifti(out: Path, stacks: Mapping[str, Sequence[SampleFiles]], label_na
         if labelled:
             _write_whole(out / "labels" / f"{name}.nii.gz", np.stack([read_label_map(sample) for sample in samples]))
     if labelled:
-        names = {str(value): name for value, name in enumerate(label_names)}
-        write_whole_text(out / "labels.json", json.dumps(names, indent=2, ensure_ascii=False) + "\n")
+        write_label_names(out / "labels.json", label_names)
     return out
 
 

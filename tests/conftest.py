@@ -82,6 +82,32 @@ def train_tiny(command, images: Path, tmp_path: Path):
 
 
 @pytest.fixture
+def joint(tmp_path: Path) -> Path:
+    """A checkpoint of images with label maps and attributes."""
+    from mode_files import JOINT
+    from tiny_checkpoint import write_checkpoint
+
+    return write_checkpoint(tmp_path / "joint.pt", JOINT)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    """A checkpoint of images alone."""
+    from mode_files import PLAIN
+    from tiny_checkpoint import write_checkpoint
+
+    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, Path]:
+    """Images, label maps and a mask to give to `joint`."""
+    from mode_files import write_given
+
+    return write_given(tmp_path / "given")
+
+
+@pytest.fixture
 def draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """`draw(checkpoint, "mode=vary", ...)`: sample into tmp_path / "out" in few steps; the folder.
 

@@ -4,19 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from mode_files import PLAIN, write_given
-from tiny_checkpoint import write_checkpoint
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> dict[str, Path]:
-    return write_given(tmp_path / "given")
-
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 

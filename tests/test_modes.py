@@ -1,13 +1,12 @@
 """What sample.py writes in each of its modes, with tiny networks of every kind of images."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from label_files import grey, save
-from mode_files import JOINT, LABELS, PLAIN, label_maps, options_of, write_given
+from mode_files import LABELS, label_maps, options_of
 from PIL import Image
 from test_given import SPECS
 from test_sample import pictures, rows
@@ -22,22 +21,6 @@ from diffusion.sampling import sample
 from diffusion.schedules import build_schedule
 from training.checkpoint import load_checkpoint, rebuild_network, save_checkpoint
 from training.seeding import generator
-
-
-@pytest.fixture
-def joint(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path / "joint.pt", JOINT)
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> dict[str, Path]:
-    return write_given(tmp_path / "given")
-
 
 # --- what each mode writes --------------------------------------------------------------------------------------------
 

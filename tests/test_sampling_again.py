@@ -2,32 +2,15 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from label_files import save
-from mode_files import JOINT, MODES, PLAIN, label_maps, options_of, write_given
+from mode_files import MODES, PLAIN, label_maps, options_of
 from test_sample import assert_alike, pictures, rows
 from tiny_checkpoint import write_checkpoint, write_stored
 
 from data.decode import decode
-
-
-@pytest.fixture
-def joint(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path / "joint.pt", JOINT)
-
-
-@pytest.fixture
-def plain(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path / "plain.pt", PLAIN)
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> dict[str, Path]:
-    return write_given(tmp_path / "given")
-
 
 # --- sample i ---------------------------------------------------------------------------------------------------------
 
