@@ -47,7 +47,8 @@ def sample(config: SampleConfig) -> Path:
     dtype = choose_precision(config.precision, device)
     artist = build_artist(config, run_config, spec, autocast_network(network.to(device), device, dtype), device)
     keep_heap()
-    request = make_request(config, spec, reading(run_config, spec))
+    how = reading(run_config, spec)
+    request = make_request(config, spec, how)
     drawing = Drawing(artist, config, request, (spec.height, spec.width))
     judge = build_judge(config, run_config, spec, drawing)
 
@@ -73,7 +74,7 @@ def sample(config: SampleConfig) -> Path:
     seconds = time.perf_counter() - start
     if missing:
         print(f"{len(missing)} images in {seconds:.1f} s: {len(missing) / seconds:.2f} images/s")
-    finish(out, config, spec, len(request))
+    finish(out, config, spec, how, len(request))
     if config.trajectory:
         write_trajectory(out, drawing, spec)
     return out

@@ -11,10 +11,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from conf.sample_schema import SampleConfig
+from data.annotated_volumes import LabelledSlice, write_annotated_volumes
 from data.balance import attribute_names
 from data.components import without_small
 from data.fit import unfit_label_map
+from data.folder import FolderConfig
 from data.image_set import ImageSpec, to_integers, to_item_arrays
+from data.nifti import NiftiConfig
 from data.overlay import picture
 from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
 from data.sample_folder import read_given_up, read_manifest
@@ -58,10 +61,10 @@ def write_samples(
     manifest.flush()
 
 
-def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> None:
+def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, wanted: int) -> None:
     """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away.
 
-    ValueError where no sample was good enough.
+    `how`: as what was given was read. ValueError where no sample was good enough.
     """
     rows = sorted(read_manifest(out), key=lambda row: row["index"])
     report(rows, read_given_up(out), wanted, looked=config.min_label_iou > 0 or config.reject_copies is not None)
@@ -82,6 +85,9 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, wanted: int) -> Non
         write_npz(out, samples, spec.label_names)
     elif config.format == "nifti":
         write_nifti(out / "nifti", stacked(rows, samples), spec.label_names)
+        if config.mode == "annotate" and isinstance(how, NiftiConfig) and "volume" in rows[0]:
+            assert config.images is not None
+            write_annotated_volumes(out / "nifti" / "annotations", _annotated(out, rows), config.images, how.axes[0])
 
 
 def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> dict[str, list[SampleFiles]]:
@@ -90,6 +96,15 @@ def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> d
     for row, sample in zip(rows, samples, strict=True):
         stacks.setdefault(row.get("volume") or row["class"] or "samples", []).append(sample)
     return stacks
+
+
+def _annotated(out: Path, rows: Sequence[dict[str, Any]]) -> dict[str, list[LabelledSlice]]:
+    """The label maps of annotated volumes in the size of their slices."""
+    volumes: dict[str, list[LabelledSlice]] = {}
+    for row in rows:
+        own = LabelledSlice(row["source"], out / row.get("label_map_original_size", row["label_map"]))
+        volumes.setdefault(row["volume"], []).append(own)
+    return volumes
 
 
 def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], wanted: int, *, looked: bool) -> None:

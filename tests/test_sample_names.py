@@ -159,6 +159,30 @@ def test_volumes_are_annotated_and_written_as_volumes(of_scans, scans, draw):
     assert nib.load(out / "nifti" / "labels" / "p1.nii.gz").shape == (8, 8, 3)
 
 
+@pytest.mark.parametrize("affine", [np.diag([1.0, 1, 1, 1]), np.diag([-1.0, 2, 1, 1]), np.eye(4)[[2, 0, 1, 3]]])
+@pytest.mark.parametrize("axis", ["axial", "sagittal", ["axial", "coronal"], 1])
+def test_annotations_lie_over_the_scans(axis, affine, draw, tmp_path):
+    shape, scan = (6, 10, 7), tmp_path / "scans" / "sub" / "a.nii.gz"
+    save_nifti(scan, RNG.normal(size=shape).astype(np.float32), affine)
+    options = {"axis": axis, "fit": "pad", "labels": "gone", "value_range": [-9, 9]}
+    checkpoint = write_checkpoint(tmp_path / "x.pt", SCANS, "nifti", label_names=["ship", "buoy"], **options)
+    out = draw(checkpoint, "mode=annotate", f"images={tmp_path / 'scans'}", "format=nifti")
+    kept = out / "nifti" / "annotations"
+    for plane in axis if isinstance(axis, list) else [axis]:
+        annotated = kept / ("sub/a.nii.gz" if plane == axis else f"sub/a_{plane}.nii.gz")
+        image = nib.load(annotated)
+        assert image.shape == shape
+        assert image.get_data_dtype() == np.uint8
+        assert np.array_equal(image.affine, affine)
+        listing = list_nifti(NiftiConfig(axis=plane, path=str(scan), labels=str(annotated)))
+        found = {entry.name.rpartition("/")[2]: entry.read().label_map for entry in listing.entries}
+        own = [row for row in rows(out) if plane == axis or plane in row["source"]]
+        assert len(own) == len(found)
+        for row in own:
+            number = row["source"][-4:]
+            assert np.array_equal(found[number], decode(out / row["label_map_original_size"])[0])
+
+
 def test_a_single_volume_several_draws_and_an_interruption(of_scans, scans, draw):
     options = ["mode=vary", f"images={scans['images'] / 'p2.nii.gz'}", "num_per_image=2", "format=nifti"]
     out = draw(of_scans, *options)
