@@ -80,7 +80,7 @@ def unfit_label_map(label_map: UInt8[np.ndarray, "H W"], shape: tuple[int, int],
     What `crop` or `center_crop` cut off is background: nobody looked at it.
     """
     moved = geometry(shape, label_map.shape, fit)
-    back = Geometry(*label_map.shape, -moved.top, -moved.left)
+    back = Geometry(label_map.shape[0], label_map.shape[1], -moved.top, -moved.left)
     scaled = _place(label_map[None], np.zeros((1, moved.height, moved.width), np.uint8), back)[0]
     return fit_label_map(scaled, shape, "resize")
 
