@@ -18,6 +18,7 @@ from data.image_set import ImageSpec
 from data.libraries import medical
 from data.sample_folder import open_folder, read_given_up, write_given_up
 from diffusion.gaussian import Network, make_denoiser
+from diffusion.inpainting import require_repaint
 from diffusion.parts import Parts
 from diffusion.schedules import build_schedule
 from diffusion.tasks import Artist
@@ -120,6 +121,9 @@ def check_abilities(config: SampleConfig, run_config: TrainConfig, spec: ImageSp
     """ValueError where something is asked for that the checkpoint was not trained for."""
     if getattr(config.sampler, "variance", None) == "learned" and not run_config.diffusion.learned_variance:
         raise ValueError("sampler.variance=learned: this checkpoint's network does not predict a variance")
+    require_repaint(config.inpaint, config.sampler)
+    if spec.label_names and config.sampler.threshold == "dynamic":
+        raise ValueError("sampler.threshold=dynamic scales images as a whole, label maps with them: use static or none")
     if config.format == "nifti":
         medical("nibabel")  # now, rather than when all is drawn
     if not spec.label_names:

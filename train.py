@@ -128,7 +128,7 @@ def train_step(run: Run) -> dict[str, Any]:
         run.optimizer.step()
         run.ema.update(run.step + 1)
     run.optimizer.zero_grad(set_to_none=True)
-    extra = {name: value.nanmean().item() for name, value in losses.extra.items()}
+    extra = {name: mean for name, value in losses.extra.items() if not np.isnan(mean := value.nanmean().item())}
     return {"t": t.numpy(), "mse": losses.mse.numpy(), "loss": loss, "grad_norm": grad_norm, "lr": lr, **extra}
 
 
@@ -205,7 +205,7 @@ def prepare(config: TrainConfig) -> Run:
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
     spec, schedule = images.train.spec, build_schedule(config.schedule)
     parts = Parts(spec.channels, spec.label_channels)
-    require_parts(config.diffusion, parts)
+    require_parts(config.diffusion, parts, new_run=state is None)
     shape = network_shape(spec.to_dict(), learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
     unused = start_from(network, initial, to_plain(config)) if initial else []

@@ -150,7 +150,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
         "model": model_config_from_dict,
         "sampler": sampler_config_from_dict,
         "schedule": lambda section: ScheduleConfig(**section),
-        "diffusion": lambda section: DiffusionConfig(**section),
+        "diffusion": lambda section: DiffusionConfig(**{"clean_fraction": 0.0, **section}),  # as before there was any
         "optim": lambda section: OptimConfig(**section),
         "train": lambda section: LoopConfig(**section),
         "wandb": lambda section: WandbConfig(**section),

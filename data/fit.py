@@ -1,11 +1,13 @@
 """Bring an image of any shape, and its label map with it, to the set's shape."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Bool, Float, Num, UInt8
+from scipy import ndimage
 
 FITS = ("resize", "crop", "pad", "center_crop")
 # A pixel is foreground where at least this share of it is. At 1/2 an edge is unbiased, but of strips narrower than a
@@ -55,10 +57,12 @@ def fit_image(image: Num[np.ndarray, "c h w"], size: tuple[int, int], fit: str) 
     return _place(scaled, canvas, moved)
 
 
-def fit_label_map(label_map: UInt8[np.ndarray, "h w"], size: tuple[int, int], fit: str) -> UInt8[np.ndarray, "H W"]:
+def fit_label_map(
+    label_map: UInt8[np.ndarray, "h w"], size: tuple[int, int], fit: str, *, least: float = FOREGROUND_SHARE
+) -> UInt8[np.ndarray, "H W"]:
     """Bring a label map to `size` = (H, W) exactly as `fit_image` brings its image; no value appears that was not there.
 
-    A pixel takes the foreground value that covers most of it where the foreground covers at least a third of it, else
+    A pixel takes the foreground value that covers most of it where the foreground covers at least `least` of it, else
     the background's 0; which also surrounds what `pad` made smaller.
     """
     moved = geometry(label_map.shape, size, fit)
@@ -70,7 +74,7 @@ def fit_label_map(label_map: UInt8[np.ndarray, "h w"], size: tuple[int, int], fi
         foreground += share
         larger = share > most + 1e-9  # of equal shares the lower value's counts
         scaled[larger], most[larger] = value, share[larger]
-    scaled[foreground < FOREGROUND_SHARE - 1e-9] = 0
+    scaled[foreground < least - 1e-9] = 0
     return _place(scaled[None], np.zeros((1, *size), np.uint8), moved)[0]
 
 
@@ -82,7 +86,20 @@ def unfit_label_map(label_map: UInt8[np.ndarray, "H W"], shape: tuple[int, int],
     moved = geometry(shape, label_map.shape, fit)
     back = Geometry(label_map.shape[0], label_map.shape[1], -moved.top, -moved.left)
     scaled = _place(label_map[None], np.zeros((1, moved.height, moved.width), np.uint8), back)[0]
-    return fit_label_map(scaled, shape, "resize")
+    return fit_label_map(scaled, shape, "resize", least=0.5)  # small objects had their benefit on the way there
+
+
+def fit_hole(hole: Bool[np.ndarray, "h w"], size: tuple[int, int], fit: str) -> Bool[np.ndarray, "H W"]:
+    """Where an image that `fit_image` brought to `size` holds anything of what its pixels in the `hole` were.
+
+    Bicubic interpolation reaches 2 pixels far, of those that are farther apart, before or after.
+    """
+    moved = geometry(hole.shape, size, fit)
+    if hole.any() and (moved.height, moved.width) != hole.shape:
+        reach = math.ceil(2 * max(1.0, moved.height / hole.shape[0], moved.width / hole.shape[1]))
+        rows, columns = coverage(hole.shape[0], moved.height), coverage(hole.shape[1], moved.width)
+        hole = ndimage.binary_dilation(rows @ hole @ columns.T > 0, np.ones((3, 3)), iterations=reach)
+    return _place(hole[None], np.zeros((1, *size), bool), moved)[0]
 
 
 def coverage(n: int, scaled: int) -> Float[np.ndarray, "scaled n"]:
@@ -96,7 +113,7 @@ def check_fit(shape: tuple[int, int], size: tuple[int, int], fit: str) -> None:
     """ValueError where an image of `shape` cannot be brought to `size` this way."""
     if fit == "center_crop" and (shape[0] < size[0] or shape[1] < size[1]):
         small = f"{shape[0]} x {shape[1]} is smaller than data.image_size={size[0]} x {size[1]}"
-        raise ValueError(f"{small}, and data.fit=center_crop never enlarges: use data.fit=crop or pad")
+        raise ValueError(f"{small}, and data.fit=center_crop never enlarges: train with data.fit=crop or pad")
 
 
 def _scale(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

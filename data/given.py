@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Int64, Num, UInt, UInt8
 
-from data.fit import fit_label_map
+from data.fit import fit_hole, fit_label_map
 from data.folder import FolderConfig, is_image
 from data.given_files import Given, find_images, find_labels, naming
 from data.image_set import ImageSpec
@@ -35,13 +35,13 @@ class GivenImages:
 
 
 def load_given_images(
-    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, keep_empty: bool = True
+    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, every_slice: bool = True
 ) -> GivenImages:
     """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
 
     ValueError naming the option and what cannot be read or is not like the training images.
     """
-    found = find_images(option, path, how, keep_empty=keep_empty)
+    found = find_images(option, path, how, every_slice=every_slice)
     as_stored = IntensityConfig(high=float(np.iinfo(spec.dtype).max))  # where files hold no physical values
     like = replace(spec, intensity=as_stored if spec.file_dtype is None else spec.intensity)
     low, high = like.intensity.limits
@@ -83,11 +83,11 @@ def load_label_maps(
 
 
 def load_masks(path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages) -> Bool[np.ndarray, "n h w"]:
-    """Where to fill in, for each of the `images`: the pixels of a mask that are not 0."""
+    """Where to fill in, for each of the `images`: the pixels of a mask that are not 0, and those that they reach into."""
     masks = []
     for i, given in enumerate(_find("mask", path, spec, how, images)):
         with naming(given.where):
-            masks.append(_fit((given.read() != 0).astype(np.uint8), spec, how.fit, images.shapes[i]) > 0)
+            masks.append(_fit_hole(given.read() != 0, spec, how.fit, images.shapes[i]))
     if not np.any(masks):
         raise ValueError(f"mask={path}: nothing to fill in, for every pixel is 0 (those to fill in have another value)")
     return np.stack(masks)
@@ -150,7 +150,21 @@ def _fit(
     size = (spec.height, spec.width)
     if shape is None or values.shape == shape:
         return fit_label_map(values, size, fit)
-    if values.shape != size:
-        own, wanted = f"{values.shape[0]} x {values.shape[1]}", f"{shape[0]} x {shape[1]}"
-        raise ValueError(f"it is {own} and its image {wanted}: make them the same size")
+    _check_size(values.shape, size, shape)
     return values
+
+
+def _fit_hole(
+    hole: Bool[np.ndarray, "h w"], spec: ImageSpec, fit: str, shape: tuple[int, int]
+) -> Bool[np.ndarray, "H W"]:
+    size = (spec.height, spec.width)
+    if hole.shape == shape:
+        return fit_hole(hole, size, fit)
+    _check_size(hole.shape, size, shape)
+    return hole
+
+
+def _check_size(own: tuple[int, ...], size: tuple[int, int], shape: tuple[int, int]) -> None:
+    if own != size:
+        own_size, wanted = f"{own[0]} x {own[1]}", f"{shape[0]} x {shape[1]}"
+        raise ValueError(f"it is {own_size} and its image {wanted}: make them the same size")

@@ -51,18 +51,18 @@ class Given:
     volume: str | None = None
 
 
-def find_images(option: str, path: str, how: FolderConfig, *, keep_empty: bool = True) -> list[Given]:
+def find_images(option: str, path: str, how: FolderConfig, *, every_slice: bool = True) -> list[Given]:
     """The images at `path`, sorted by name: image files, else what the reader of `how` finds with its settings.
 
-    Of those settings none counts that says where files lie or which are used. `keep_empty`: also slices that training
-    may have left out as empty. ValueError that begins with `option`=.
+    Of those settings none counts that says where files lie or which are used. `every_slice`: also those that training
+    may have left out. ValueError that begins with `option`=.
     """
     files = _image_files(option, path, how, tuple(OWN_FILES))
     if files is not None:
         return [_of_file(option, name, file, partial(_planes_of, file, how)) for name, file in files.items()]
     config = _for_path(how, path)
-    if isinstance(config, NiftiConfig) and keep_empty:
-        config = replace(config, empty_slices="keep")
+    if isinstance(config, NiftiConfig) and every_slice:
+        config = replace(config, empty_slices="keep", slice_step=1)
     with naming(f"{option}={path}"):
         listing = READERS[how.name][1](config)
         if isinstance(how, NiftiConfig) and how.labels is not None and not Path(path).expanduser().is_file():
@@ -84,7 +84,7 @@ def find_labels(option: str, path: str, spec: ImageSpec, how: FolderConfig, imag
     if files is not None:
         return [_of_file(option, name, file, partial(_plane_of, file)) for name, file in files.items()]
     assert isinstance(how, NiftiConfig)
-    plain = replace(how, percentiles=None, empty_slices="keep")
+    plain = replace(how, percentiles=None, empty_slices="keep", slice_step=1)
     with naming(f"{option}={path}"):
         if images is None:
             config = replace(_for_path(plain, path), pattern="*", volume_index=None)

@@ -19,13 +19,12 @@ def write_coco(
     spec: ImageSpec,
     label_names: Sequence[str],
     *,
-    min_area: int = 1,
     eight_bit_copies: bool = False,
 ) -> Path:
     """Write `out`/annotations.json, whose file names are relative to `out`/images; return its path.
 
     Images that do not lie in `out`/images yet are copied there. A category's id is its label's value, its name
-    label_names[id]. An annotation is one of the `instances` of at least `min_area` pixels, its segmentation an
+    label_names[id]. An annotation is one of the `instances`, its segmentation an
     uncompressed RLE, so that the annotations of an image together are its label map. With `eight_bit_copies`,
     `images_8bit/` and annotations_8bit.json say the same of 8-bit PNGs, for detectors that read no other depth.
     """
@@ -36,7 +35,7 @@ def write_coco(
         name = copy_image(sample, out / "images").relative_to(out / "images").as_posix()
         record = {"id": image_id, "file_name": name, "width": width, "height": height}
         records.append({**record, "attributes": dict(sample.attributes)})
-        for instance in instances(label_map, min_area=min_area):
+        for instance in instances(label_map):
             annotations.append(_annotation(instance, len(annotations) + 1, image_id))
     coco = {
         "info": {"description": "synthetic samples"},

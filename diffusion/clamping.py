@@ -43,14 +43,17 @@ def ignore_label(denoiser: Denoiser, schedule: Schedule) -> Denoiser:
     return _hold(denoiser, "label_noise", 1.0, schedule.num_train_timesteps - 1)
 
 
+HELD = ("label", "image", "label_noise")  # what cond may have for these; no network sees it
+
+
 def _hold(denoiser: Denoiser, key: str, scale: float, held_t: int) -> Denoiser:
     """One part stays at `scale` cond[key] and the time `held_t`; the sampler has the other one alone."""
 
     def held(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
-        rest = dict(cond or {})
-        if key not in rest:
+        if cond is None or key not in cond:
             raise ValueError(f"cond[{key!r}] is missing: it is what this denoiser holds")
-        part, time = scale * rest.pop(key), torch.full_like(t, held_t)
+        part, time = scale * cond[key], torch.full_like(t, held_t)
+        rest = {name: value for name, value in cond.items() if name not in HELD}
         if key == "image":
             x_0 = denoiser(torch.cat([part, x_t], dim=1), torch.stack([time, t], dim=1), rest).x_0
             return Denoised(x_0[:, part.shape[1] :])

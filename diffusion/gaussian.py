@@ -170,13 +170,16 @@ def require_defined_x_0(schedule: Schedule, config: DiffusionConfig) -> None:
         )
 
 
-def require_parts(config: DiffusionConfig, parts: Parts | None) -> None:
-    """Refuse options of labels where there is no label, and a learned variance where there is one."""
+def require_parts(config: DiffusionConfig, parts: Parts | None, *, new_run: bool = False) -> None:
+    """Refuse a learned variance where there is a label and, for a new run, options of labels where there is none.
+
+    An old run may have had other defaults.
+    """
     if parts is not None and parts.label > 0:
         if config.learned_variance:
             raise ValueError("diffusion.learned_variance: is not there for image and label together; set it to false")
         return
-    for name in OF_LABELS:
+    for name in OF_LABELS if new_run else ():
         if getattr(config, name) != getattr(DiffusionConfig, name):
             raise ValueError(f"diffusion.{name}: has no effect on a model without label channels")
 

@@ -45,6 +45,19 @@ class InpaintConfig:
                 raise ValueError(f"inpaint.{name} has no effect on inpaint.method=replace")
 
 
+def require_repaint(config: InpaintConfig, sampler: SamplerConfig) -> None:
+    """Refuse what RePaint cannot walk with."""
+    if config.method != "repaint":
+        return
+    if sampler.name == "heun":
+        raise ValueError(
+            "inpaint.method=repaint takes single steps, which sampler=heun does not have: use sampler=ddpm or ddim"
+        )
+    if config.resamplings > 1 and config.jump_length >= sampler.num_inference_steps:
+        steps = f"sampler.num_inference_steps={sampler.num_inference_steps}"
+        raise ValueError(f"inpaint.jump_length={config.jump_length} must be below {steps}")
+
+
 def replace_known(denoiser: Denoiser, known: Images, mask: Mask) -> Denoiser:
     """Where `mask` is True x_0 is `known` (b, c, h, w), whatever the denoiser says; exact, one call, every sampler.
 
@@ -63,8 +76,9 @@ def repaint(
 ) -> Callable[..., Images]:
     """RePaint (Lugmayr et al. 2022, Algorithm 1 and equation 8): sampler in (ddpm or ddim), sampler out.
 
-    After every step the known part of x is drawn anew from q(x_s | x_0 = known). Every `jump_length` steps x is noised
-    back by as many and denoised again, until each stretch was walked `resamplings` times: about as many times the calls.
+    After every step the known part of x is drawn anew from q(x_s | x_0 = known). Every `jump_length` steps, but the first
+    ones, x is noised back by as many and denoised again, until that stretch was walked `resamplings` times: about as many
+    times the calls.
     With `resamplings` 1 there is no going back.
     """
     if jump_length < 1 or resamplings < 1:

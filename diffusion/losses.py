@@ -105,7 +105,7 @@ def training_losses(
     error = output - target(config.prediction_type, x_0, eps, alpha, sigma)
     weights = loss_weights(schedule, config.prediction_type, config.loss_weighting, config.snr_gamma).to(error)
     if parts is not None and parts.label > 0:
-        return _joint_losses(*parts.split(error), parts.split(x_0)[1], t, weights[t], config, label_frequencies)
+        return _joint_losses(*parts.split(error), parts.split(x_0)[1], t, weights, config, label_frequencies)
     mse = _mean(error, power=2)
     loss = weights[t] * mse
     if fraction is None:
@@ -123,23 +123,31 @@ def _joint_losses(
     label_error: Float[Tensor, "b l h w"],
     label: Float[Tensor, "b l h w"],
     t: Int64[Tensor, "b 2"],
-    weights: Float[Tensor, "b 2"],
+    weights: Float[Tensor, " T"],
     config: DiffusionConfig,
     label_frequencies: Float64[Tensor, " l"] | None,
 ) -> Losses:
     """Loss = w(t_image) image error + label_weight w(t_label) label error, each a mean over its own channels.
 
-    A part at t = 0 is given and not asked for: it has no error.
+    A part at t = 0 was most likely given clean and is not asked for: its error weighs as much in all as it would
+    without `clean_fraction`, and is not reported.
     """
     mse, label_mse = _mean(image_error, power=2), _mean(label_error, power=2)
     balanced = label_mse
     if config.label_balance > 0:
         assert label_frequencies is not None, "diffusion.label_balance needs the frequencies of the labels"
         balanced = _mean(balance_weights(label, label_frequencies, config.label_balance) * label_error**2)
-    weights = weights * (t > 0)
-    loss = weights[:, 0] * mse + config.label_weight * weights[:, 1] * balanced
-    image_given, label_given = (t == 0).unbind(dim=1)
+    own = weights[t]  # (b, 2)
+    own = own.where(t > 0, own * weight_at_zero(len(weights), config.clean_fraction))
+    loss = own[:, 0] * mse + config.label_weight * own[:, 1] * balanced
+    image_given, label_given = ((t == 0) & (config.clean_fraction > 0)).unbind(dim=1)
     return Losses(loss, mse.masked_fill(image_given, math.nan), label_mse=label_mse.masked_fill(label_given, math.nan))
+
+
+def weight_at_zero(num_train_timesteps: int, clean_fraction: float) -> float:
+    """The share of the times t = 0 that are not there to give a part clean: all but `clean_fraction` are uniform."""
+    asked = (1 - clean_fraction) / num_train_timesteps
+    return asked / (clean_fraction + asked)
 
 
 @torch.no_grad()

@@ -26,12 +26,14 @@ def sample(
     callback: Callback | None = None,
     start: Images | None = None,
     strength: float = 1.0,
+    wrap_denoiser: Callable[[Denoiser], Denoiser] | None = None,
     wrap_sampler: Callable[[Callable[..., Images]], Callable[..., Images]] | None = None,
 ) -> Images:
     """Draw x_0 of `shape` (b, c, h, w), nominally in [-1, 1]; image i depends on generators[i] and cond[i] alone.
 
     With `start` (of `shape`, in [-1, 1]) the samples are variations of it: noised to `strength` in (0, 1] and denoised
-    (Meng et al. 2022). `wrap_sampler` takes the sampler and returns another one: see `inpainting.repaint`.
+    (Meng et al. 2022). `wrap_denoiser` takes the thresholded denoiser and returns another one: see
+    `inpainting.replace_known`; `wrap_sampler` does so with the sampler: see `inpainting.repaint`.
     """
     if start is None and strength != 1.0:
         raise ValueError(f"strength: {strength} has no effect without an image to start from")
@@ -40,6 +42,8 @@ def sample(
         denoiser = static_threshold(denoiser)
     elif config.threshold == "dynamic":
         denoiser = dynamic_threshold(denoiser, config.threshold_quantile)
+    if wrap_denoiser is not None:
+        denoiser = wrap_denoiser(denoiser)
     std = (levels.alpha[0] ** 2 + levels.sigma[0] ** 2).sqrt().item()  # of x_t for data of unit variance
     eps = randn(shape, generators, device)
     x = std * eps if start is None else q_sample(start.to(eps), eps, levels.alpha[0].item(), levels.sigma[0].item())

@@ -63,7 +63,7 @@ class Artist:
         held, denoiser = {"label": label}, clamp_label(self.denoiser, self.schedule)
         if self.guidance.label_scale != 1:
             held["label_noise"] = randn(label.shape, generators, self.device)
-            denoiser = _guide_to_label(self.denoiser, self.schedule, self.guidance.label_scale)
+            denoiser = guide(denoiser, ignore_label(self.denoiser, self.schedule), self.guidance.label_scale)
         image = self._run(denoiser, shape, (cond or {}) | held, generators, start=start, strength=strength)
         return torch.cat([image, label], dim=1)
 
@@ -117,7 +117,7 @@ class Artist:
         interval = self.guidance.in_steps(self.schedule.num_train_timesteps)
         denoiser = classifier_free_guidance(denoiser, self.guidance.scale, self.null_label, interval)
         return sample(
-            denoiser if wrap_denoiser is None else wrap_denoiser(denoiser),
+            denoiser,
             self.schedule,
             self.sampler,
             shape,
@@ -127,15 +127,6 @@ class Artist:
             callback=callback,
             start=start,
             strength=strength,
+            wrap_denoiser=wrap_denoiser,
             wrap_sampler=wrap_sampler,
         )
-
-
-def _guide_to_label(denoiser: Denoiser, schedule: Schedule, scale: float) -> Denoiser:
-    """Guidance from the image without a label to the image with it; each side holds its own of cond's two labels."""
-    strong, weak = clamp_label(denoiser, schedule), ignore_label(denoiser, schedule)
-
-    def without(key: str, inner: Denoiser) -> Denoiser:
-        return lambda x_t, t, cond=None: inner(x_t, t, {k: v for k, v in (cond or {}).items() if k != key})
-
-    return guide(without("label_noise", strong), without("label", weak), scale)

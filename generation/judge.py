@@ -97,7 +97,7 @@ def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bo
     The distances between them are those of their views too, or a new image would be taken for a copy more often. Slices
     that training left out as empty are left out here too: they are copies of each other, so no sample would be nearer.
     """
-    pixels = load_given_images("reject_copies", path, spec, how, keep_empty=False).pixels
+    pixels = load_given_images("reject_copies", path, spec, how, every_slice=False).pixels
     if len(pixels) < 2:
         raise ValueError(f"reject_copies={path}: one image, but distances between training images need 2 or more")
     rows = _rows(pixels)

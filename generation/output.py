@@ -66,19 +66,24 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
 
     `how`: as what was given was read. ValueError where no sample was good enough.
     """
-    rows = sorted(read_manifest(out), key=lambda row: row["index"])
-    report(rows, read_given_up(out), wanted, looked=config.min_label_iou > 0 or config.reject_copies is not None)
+    rows = sorted((row for row in read_manifest(out) if row["index"] < wanted), key=lambda row: row["index"])
+    report(
+        rows,
+        {i: why for i, why in read_given_up(out).items() if i < wanted},
+        wanted,
+        looked=config.min_label_iou > 0 or config.reject_copies is not None,
+    )
     if not rows:
         raise ValueError("not one sample was good enough: ask for a lower min_label_iou or more max_attempts")
     samples = [sample_files(out, row) for row in rows]
     shown = samples[:GRID_IMAGES]
     maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
     write_png(out / "grid.png", picture(np.stack([read_pixels(sample.image, spec) for sample in shown]), maps))
-    options = {"min_area": config.min_area, "eight_bit_copies": config.eight_bit_copies}
+    eight_bit = config.eight_bit_copies
     if config.format == "coco":
-        write_coco(out, samples, spec, spec.label_names, **options)
+        write_coco(out, samples, spec, spec.label_names, eight_bit_copies=eight_bit)
     elif config.format == "yolo":
-        write_yolo(out / "yolo", samples, spec, spec.label_names, **options)
+        write_yolo(out / "yolo", samples, spec, spec.label_names, eight_bit_copies=eight_bit)
     elif config.format == "masks":
         write_masks(out, samples, spec.label_names)
     elif config.format == "npz":

@@ -9,7 +9,7 @@ from label_files import grey, save
 from PIL import Image
 from tiny_checkpoint import write_stored
 
-from data.fit import fit_image, fit_label_map
+from data.fit import fit_hole, fit_image, fit_label_map
 from data.folder import FolderConfig
 from data.given import load_given_images, load_label_maps, load_masks, stated_classes
 from data.given_files import Given
@@ -212,7 +212,9 @@ def test_maps_and_masks_move_with_their_image(tmp_path):
     for size, expected in (((12, 20), fit_label_map(a_map((12, 20)), (8, 8), "crop")), ((8, 8), a_map())):
         save(tmp_path / "labels" / "0.png", a_map(size))
         assert (load_label_maps(str(tmp_path / "labels"), SPEC, HOW, given)[1][0] == expected).all()
-        assert (load_masks(str(tmp_path / "labels"), SPEC, HOW, given)[0] == (expected > 0)).all()
+        hole = load_masks(str(tmp_path / "labels"), SPEC, HOW, given)[0]
+        assert (hole == (expected > 0 if size == (8, 8) else fit_hole(a_map(size) > 0, (8, 8), "crop"))).all()
+        assert hole[expected > 0].all()
     save(tmp_path / "labels" / "0.png", a_map((9, 9)))
     for option, load in (("labels", load_label_maps), ("mask", load_masks)):
         with pytest.raises(ValueError, match=rf"{option}=.*0.png: it is 9 x 9 and its image 12 x 20"):

@@ -51,12 +51,14 @@ def test_volumes_are_cut_named_and_fitted_as_in_training(tmp_path):
     (tmp_path / "set" / "b.json").write_text("{}")  # what stands beside volumes is left alone
     how = nifti(axis="coronal", slice_step=2, fit="pad", empty_slices="drop")
     given = load_given_images("images", str(tmp_path / "set"), SPEC, how)
-    assert given.names == [f"{v}/{k:04d}" for v in ("a/x", "b") for k in (0, 2, 4, 6, 8)]
-    assert [one.volume for one in given.found] == ["a/x"] * 5 + ["b"] * 5
-    listing = list_nifti(NiftiConfig(path=str(tmp_path / "set"), axis="coronal", slice_step=2, on_error="skip"))
+    assert given.names == [f"{v}/{k:04d}" for v in ("a/x", "b") for k in range(9)]  # all of them
+    assert [one.volume for one in given.found] == ["a/x"] * 9 + ["b"] * 9
+    listing = list_nifti(NiftiConfig(path=str(tmp_path / "set"), axis="coronal", on_error="skip"))
     for pixels, image in zip(given.pixels, values(listing), strict=True):
         assert (pixels == np.rint(fit_image(image, (8, 8), "pad"))).all()
-    assert given.shapes == [(4, 6)] * 10
+    assert given.shapes == [(4, 6)] * 18
+    real = load_given_images("reject_copies", str(tmp_path / "set"), SPEC, how, every_slice=False)
+    assert real.names == [f"{v}/{k:04d}" for v in ("a/x", "b") for k in (0, 2, 4, 6, 8)]
 
 
 def test_one_volume_and_several_planes(tmp_path):
@@ -92,7 +94,7 @@ def test_empty_slices_are_kept_but_not_among_images_that_may_not_be_copied(tmp_p
     save_nifti(tmp_path / "a.nii.gz", voxels)
     how = nifti(empty_slices="drop")
     assert load_given_images("images", str(tmp_path), SPEC, how).names == ["a/0000", "a/0001", "a/0002"]
-    real = load_given_images("reject_copies", str(tmp_path), SPEC, how, keep_empty=False)
+    real = load_given_images("reject_copies", str(tmp_path), SPEC, how, every_slice=False)
     assert real.names == ["a/0000", "a/0002"]
 
 

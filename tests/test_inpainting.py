@@ -11,7 +11,7 @@ from diffusion.clamping import couple
 from diffusion.gaussian import Denoised
 from diffusion.inpainting import jump_path, repaint, replace_known
 from diffusion.parts import Parts
-from diffusion.samplers import sampler_config_from_dict
+from diffusion.samplers import DDIMConfig, sampler_config_from_dict
 from diffusion.sampling import sample
 from diffusion.schedules import ScheduleConfig, build_schedule
 from diffusion.timesteps import noise_levels, start_levels
@@ -59,6 +59,27 @@ def test_replacing_comes_less_near_than_repaint(options, monkeypatch):
     replaced, once = (inpainted(monkeypatch, 40, resamplings, **options) for resamplings in (None, 1))
     assert replaced[0] == pytest.approx(once[0], rel=1e-9)
     assert replaced[1] > once[1] > EXACT[1]
+
+
+def test_what_is_known_is_not_thresholded():
+    known, mask = torch.full((1, 1, 2, 2), 0.8), torch.tensor([[[[True, False], [True, False]]]])
+    seen = []
+
+    def callback(step, x_t, x_0):
+        seen.append(x_0)
+
+    for threshold in ("static", "dynamic"):
+        sample(
+            lambda x_t, t, cond=None: Denoised(torch.full_like(x_t, 5.0)),
+            build_schedule(ScheduleConfig(name="cosine")),
+            DDIMConfig(num_inference_steps=2, threshold=threshold),
+            (1, 1, 2, 2),
+            generators=generators([0]),
+            device="cpu",
+            callback=callback,
+            wrap_denoiser=partial(replace_known, known=known, mask=mask),
+        )
+    assert all((x_0 == torch.where(mask, known, torch.ones(()))).all() for x_0 in seen)
 
 
 def test_image_and_label_may_have_masks_of_their_own():

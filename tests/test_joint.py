@@ -6,7 +6,7 @@ from closed_forms import COVARIANCE, given, impulses, joint_denoiser, moments, r
 
 from diffusion.balance import balance_weights, label_frequencies
 from diffusion.clamping import clamp_image, clamp_label, couple, ignore_label
-from diffusion.gaussian import DiffusionConfig, make_denoiser, q_sample, target
+from diffusion.gaussian import DiffusionConfig, make_denoiser, q_sample, require_parts, target
 from diffusion.losses import loss_weights, training_losses
 from diffusion.parts import Parts, scales
 from diffusion.schedules import ScheduleConfig, build_schedule
@@ -137,8 +137,10 @@ def test_joint_denoiser_undoes_the_forward_process(prediction_type):
 def test_each_part_is_weighted_at_its_own_time(prediction_type, weighting):
     """By hand, part by part: the same as two losses of one part each, added."""
     x_0, eps, output = images(0), images(1), images(2)
-    t = torch.tensor([[1, 999], [500, 3], [7, 7], [20, 600]])
-    config = DiffusionConfig(prediction_type=prediction_type, loss_weighting=weighting, label_weight=0.3)
+    t = torch.tensor([[0, 999], [500, 3], [7, 7], [20, 600]])
+    config = DiffusionConfig(
+        prediction_type=prediction_type, loss_weighting=weighting, label_weight=0.3, clean_fraction=0.0
+    )
     losses = training_losses(lambda *_: output, x_0, t, eps, schedule=SCHEDULE, config=config, parts=PARTS)
     table = loss_weights(SCHEDULE, prediction_type, weighting, 5.0)
     assert losses.label_mse is not None
@@ -151,33 +153,32 @@ def test_each_part_is_weighted_at_its_own_time(prediction_type, weighting):
     torch.testing.assert_close(losses.loss, total)
 
 
-def test_a_part_that_is_given_clean_has_no_error():
-    x_0, eps, output, t = (
-        images(0),
-        images(1),
-        images(2).requires_grad_(),
-        torch.tensor([[0, 9], [9, 0], [0, 0], [9, 9]]),
-    )
-    network = lambda *_: output  # noqa: E731
-    losses = training_losses(network, x_0, t, eps, schedule=SCHEDULE, config=DiffusionConfig(), parts=PARTS)
-    assert losses.mse.isnan().tolist() == [True, False, True, False]
-    assert losses.label_mse is not None
-    assert losses.label_mse.isnan().tolist() == [False, True, True, False]
-    expected = losses.mse.nan_to_num() + 10 * losses.label_mse.nan_to_num()
-    torch.testing.assert_close(losses.loss, expected)
-    losses.loss.sum().backward()
-    assert output.grad is not None
-    asked = output.grad.abs().sum(dim=(2, 3)) > 0  # (b, k)
-    assert (asked == torch.cat([(t[:, :1] > 0).expand(-1, 3), (t[:, 1:] > 0).expand(-1, 2)], dim=1)).all()
+def test_a_part_that_is_given_clean_weighs_as_if_it_were_not_and_is_not_reported():
+    x_0, eps, output, t = images(0), images(1), images(2), torch.tensor([[0, 9], [9, 0], [0, 0], [9, 9]])
+
+    def losses(share):
+        config = DiffusionConfig(clean_fraction=share)
+        return training_losses(lambda *_: output, x_0, t, eps, schedule=SCHEDULE, config=config, parts=PARTS)
+
+    plain, shared = losses(0.0), losses(0.2)
+    assert plain.label_mse is not None
+    assert shared.label_mse is not None
+    assert shared.mse.isnan().tolist() == [True, False, True, False]
+    assert shared.label_mse.isnan().tolist() == [False, True, True, False]
+    assert not plain.mse.isnan().any()
+    given = 0.8 / 1000 / (0.2 + 0.8 / 1000)
+    image_weight, label_weight = torch.where(t > 0, 1.0, given).unbind(dim=1)
+    torch.testing.assert_close(shared.loss, image_weight * plain.mse + 10 * label_weight * plain.label_mse)
+    torch.testing.assert_close(plain.loss, plain.mse + 10 * plain.label_mse)
 
 
 def test_label_balance_weighs_the_pixels_of_the_label_alone():
     x_0, eps, output = images(0), images(1), images(2)
-    t = torch.tensor([[1, 999], [500, 3], [7, 7], [20, 600]])
+    t = torch.tensor([[0, 999], [500, 3], [7, 7], [20, 600]])
     frequencies = torch.tensor([0.1, 0.4], dtype=torch.float64)
 
     def losses(balance):
-        config = DiffusionConfig(label_balance=balance, label_weight=1.0)
+        config = DiffusionConfig(label_balance=balance, label_weight=1.0, clean_fraction=0.0)
         network = lambda *_: output  # noqa: E731
         return training_losses(
             network, x_0, t, eps, schedule=SCHEDULE, config=config, parts=PARTS, label_frequencies=frequencies
@@ -212,11 +213,17 @@ def test_balance_weights_are_their_formula(balance):
     [
         ({"learned_variance": True}, PARTS, "diffusion.learned_variance: is not there for image and label together"),
         ({"label_weight": 2.0}, Parts(3), "diffusion.label_weight: has no effect on a model without label channels"),
+        ({"clean_fraction": 0.0}, Parts(3), "diffusion.clean_fraction: has no effect on a model without label"),
         ({"label_balance": 0.5}, None, "diffusion.label_balance: has no effect on a model without label channels"),
     ],
 )
-def test_options_that_do_not_fit_the_parts_are_refused(options, parts, message):
+def test_options_that_do_not_fit_the_parts_are_refused_for_a_new_run(options, parts, message):
     with pytest.raises(ValueError, match=message):
+        require_parts(DiffusionConfig(**options), parts, new_run=True)
+    if parts is PARTS:
+        with pytest.raises(ValueError, match=message):
+            make_denoiser(lambda x_t, t, cond: x_t, SCHEDULE, DiffusionConfig(**options), parts)
+    else:  # an old run may have had another default
         make_denoiser(lambda x_t, t, cond: x_t, SCHEDULE, DiffusionConfig(**options), parts)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data.augment import augment
-from data.fit import FITS, coverage, fit_image, fit_label_map, geometry, unfit_label_map
+from data.fit import FITS, coverage, fit_hole, fit_image, fit_label_map, geometry, unfit_label_map
 from data.image_set import ImageSet, ImageSpec, to_floats, to_item_arrays
 from data.intensity import IntensityConfig
 from data.label_encoding import LabelEncodingConfig
@@ -62,6 +62,20 @@ def test_a_map_laid_back_covers_what_it_was_fitted_from(fit, shape):
     inside[max(0, moved.top) : moved.top + moved.height, max(0, moved.left) : moved.left + moved.width] = True
     assert inside.all() == (fit != "pad" or shape[0] == shape[1])
     assert np.array_equal(fit_label_map(back, (32, 32), fit), np.where(inside, fitted, 0))
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("shape", [(32, 32), (40, 64), (97, 53), (200, 200), (20, 24)])
+def test_outside_a_fitted_hole_nothing_is_left_of_what_was_in_it(fit, shape):
+    if fit == "center_crop" and min(shape) < 32:
+        pytest.skip("never enlarges")
+    hole = square(*shape, shape[0] // 2 - 4, shape[1] // 2 - 3, 7) > 0
+    flat = np.full((1, *shape), 0.5)
+    there, gone = (fit_image(np.where(hole, value, flat), (32, 32), fit)[0] for value in (0.5, 0.0))
+    fitted = fit_hole(hole, (32, 32), fit)
+    assert fitted.any()
+    assert not fitted.all()
+    assert np.allclose(there[~fitted], gone[~fitted], rtol=0, atol=1e-12)
 
 
 def test_what_was_cut_off_is_background_when_a_map_is_laid_back():

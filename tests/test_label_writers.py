@@ -23,7 +23,6 @@ from data.intensity import IntensityConfig
 from data.item import Box, Item, Listing
 from data.masks import MasksConfig, list_masks
 from data.npz import NpzConfig, list_npz
-from data.outline import outline
 from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
 from data.write_coco import run_lengths, write_coco
 from data.write_masks import write_masks
@@ -221,6 +220,13 @@ def test_an_interrupted_writer_is_carried_on_by_the_same_call(tmp_path, monkeypa
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
 
+def test_a_yolo_set_never_has_an_image_twice(tmp_path):
+    samples = drawn(tmp_path, SPECS["real"], label_maps())
+    for eight_bit, suffix in ((False, ".tif"), (True, ".png"), (False, ".tif")):
+        write_yolo(tmp_path / "yolo", samples, SPECS["real"], NAMES, eight_bit_copies=eight_bit)
+        assert {path.suffix for path in (tmp_path / "yolo" / "images").rglob("*.*")} == {suffix}
+
+
 @pytest.mark.parametrize("name", ["12 bits", "real", "dB", "8 bits", "colour"])
 def test_eight_bit_copies_show_the_whole_range(tmp_path, name):
     spec = SPECS[name]
@@ -236,17 +242,6 @@ def test_eight_bit_copies_show_the_whole_range(tmp_path, name):
         assert np.array_equal(copy, np.rint(255 * unit[: 3 if spec.channels == 3 else 1]))
         assert np.array_equal(decode(tmp_path / "yolo/images/train" / record["file_name"]), copy)
     assert len(original["images"]) == len(parse_coco(tmp_path))
-
-
-def test_small_components_are_left_out_as_asked(tmp_path):
-    samples = drawn(tmp_path, SPECS["8 bits"], label_maps())
-    write_coco(tmp_path, samples, SPECS["8 bits"], NAMES, min_area=9)
-    write_yolo(tmp_path / "yolo", samples, SPECS["8 bits"], NAMES, min_area=9)
-    counts = [0, 1, 1, 0]  # the full map, and of the four ships the one of 10 pixels
-    for parse, out in ((parse_coco, tmp_path), (parse_yolo, tmp_path / "yolo")):
-        items = parse(out)
-        by_index = sorted(items, key=lambda key: Path(key).stem)
-        assert [len(items[key].boxes) for key in by_index] == counts
 
 
 def test_coco_prints_no_warning_and_knows_the_class(tmp_path, capfd):
@@ -294,18 +289,6 @@ def test_a_sample_without_a_label_map_is_named(tmp_path, name):
     samples[1] = SampleFiles(samples[1].name, samples[1].image)
     with pytest.raises(ValueError, match=r"images/ship/000001\.png has no label map"):
         WRITERS[name](tmp_path / "set", samples, SPECS["8 bits"])
-
-
-def test_yolo_segments_outline_each_instance(tmp_path):
-    samples = drawn(tmp_path, SPECS["8 bits"], label_maps())
-    write_yolo(tmp_path / "yolo", samples, SPECS["8 bits"], NAMES, segments=True)
-    for sample, label_map in zip(samples, label_maps(), strict=True):
-        lines = (tmp_path / "yolo/labels/train" / f"{sample.name}.txt").read_text().splitlines()
-        for line, instance in zip(lines, instances(label_map), strict=True):
-            c, *shares = map(float, line.split())
-            points = np.reshape(shares, (-1, 2)) * [WIDTH, HEIGHT]
-            assert c == instance.box.label - 1
-            assert points == pytest.approx(np.array(outline(instance.mask)), abs=1e-6)
 
 
 def test_npz_refuses_samples_of_which_some_have_a_class(tmp_path):

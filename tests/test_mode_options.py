@@ -7,6 +7,7 @@ import pytest
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
+REPAINT = ["mode=inpaint", "images=x", "mask=y", "inpaint.method=repaint"]
 BAD = [
     (["mode=jont"], "mode=jont is not one of joint, from_labels, annotate, vary, inpaint"),
     (["format=voc"], "format=voc is not one of files, coco"),
@@ -86,6 +87,8 @@ ABILITIES = [
     (["mode=vary", "images=nowhere"], "images=nowhere: folder nowhere does not exist"),
     (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: folder nowhere does not exist"),
     (["reject_copies=nowhere"], "reject_copies=nowhere: folder nowhere does not exist"),
+    ([*REPAINT, "sampler=heun"], "inpaint.method=repaint takes single steps, which sampler=heun does not have"),
+    ([*REPAINT], "inpaint.jump_length=10 must be below sampler.num_inference_steps=3"),
 ]
 
 

@@ -169,9 +169,10 @@ def test_a_checkpoint_of_the_first_release_samples_the_same_bits(classes, sample
     for key in ("attributes", "label_names", "label_encoding", "label_channels", "counts"):
         del state["images"][key]
     state["images"]["classes"] = classes
+    state["config"]["diffusion"]["label_weight"] = 1.0  # the default that there was for a while
     for section, keys in {
         "data": ("label_encoding", "distance_limit", "nodata", "complex", "group", "attributes"),
-        "diffusion": ("label_weight", "clean_fraction", "label_balance"),
+        "diffusion": ("clean_fraction", "label_balance"),
     }.items():
         for key in keys:
             del state["config"][section][key]
@@ -179,6 +180,7 @@ def test_a_checkpoint_of_the_first_release_samples_the_same_bits(classes, sample
     out = draw(tmp_path / "plain.pt", "num_samples=3", f"sampler={sampler}", "seed=5")
 
     config = train_config_from_dict(state["config"])
+    assert config.diffusion.clean_fraction == 0.0  # as it was trained
     config.sampler = type(config.sampler)(num_inference_steps=3) if sampler == "ddim" else ddpm(3)
     schedule = build_schedule(config.schedule)
     cond: dict[str, Any] | None = {"class_label": torch.tensor([[0], [1], [0]])} if classes else None

@@ -134,7 +134,7 @@ def keep_until(path: Path, step: int) -> None:
 class WindowMean:
     """Means of what was measured since the last report: the loss, and the MSE in each quartile of the timesteps.
 
-    NaN stands for what was not asked for, and does not count.
+    An MSE of NaN stands for what was not asked for, and does not count.
 
     The quartiles are guided-diffusion's way to see which noise levels are learned.
     """
@@ -147,8 +147,7 @@ class WindowMean:
     def add(self, *, t: np.ndarray, mse: np.ndarray, **scalars: float) -> None:
         """Take in one step: t is (b,), or (b, 2) of image and label; mse (b,), the scalars are the step's own."""
         for name, value in scalars.items():
-            if not math.isnan(value):
-                self.scalars.setdefault(name, []).append(value)
+            self.scalars.setdefault(name, []).append(value)
         t_image = t.reshape(len(t), -1)[:, 0]
         for quartile, value in zip(4 * t_image // self.num_train_timesteps, mse, strict=True):
             if not np.isnan(value):
