@@ -50,7 +50,7 @@ def sample(config: SampleConfig) -> Path:
     keep_heap()
     how = reading(run_config, spec)
     request = make_request(config, spec, how)
-    drawing = Drawing(artist, config, request, (spec.height, spec.width))
+    drawing = Drawing(artist, config, request, spec)
     judge = build_judge(config, run_config, spec, drawing)
 
     out = Path(config.out).expanduser() if config.out else default_folder(checkpoint)
@@ -69,7 +69,7 @@ def sample(config: SampleConfig) -> Path:
             indices = missing[begin : begin + config.batch_size]
             thrown: dict[int, dict[str, int]] = {i: {} for i in indices}
             for x_0, rows in draw_until_good(drawing, judge, thrown):
-                write_samples(out, manifest, drawing, spec, x_0, [{**row, **origin} for row in rows])
+                write_samples(out, manifest, drawing, x_0, [{**row, **origin} for row in rows])
             write_given_up(out, {i: why for i, why in thrown.items() if sum(why.values()) == config.max_attempts})
             bar.update(len(indices))
     seconds = time.perf_counter() - start
@@ -77,7 +77,7 @@ def sample(config: SampleConfig) -> Path:
         print(f"{len(missing)} images in {seconds:.1f} s: {len(missing) / seconds:.2f} images/s")
     finish(out, config, spec, how, len(request))
     if config.trajectory:
-        write_trajectory(out, drawing, spec)
+        write_trajectory(out, drawing)
     return out
 
 
@@ -153,9 +153,9 @@ def build_artist(
 def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, drawing: Drawing) -> Judge:
     """What looks at samples; with the training images where none may be copied."""
     if config.reject_copies is None:
-        return Judge(drawing, spec, None)
+        return Judge(drawing, None)
     flips = {name: getattr(run_config.data, name) for name in ("hflip", "vflip", "rot90")}
-    return Judge(drawing, spec, load_real(config.reject_copies, spec, reading(run_config, spec), flips))
+    return Judge(drawing, load_real(config.reject_copies, spec, reading(run_config, spec), flips))
 
 
 def reading(run_config: TrainConfig, spec: ImageSpec) -> FolderConfig:

@@ -26,12 +26,12 @@ import torch.nn.functional as F
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from annotation import annotate, interval, new_folder, vote, write_record
+from annotation import annotate, interval, new_folder, write_record
 
 from conf.schema import train_config_from_dict
 from data import load_images
 from data.augment import augment
-from data.components import dice
+from data.components import dice, majority
 from data.image_set import to_floats
 from data.writers import write_image
 from models import build_model
@@ -72,7 +72,7 @@ def measure(folder, ckpt, minutes, draws, steps, seed, batch_size):
     drawn = annotations(ckpt, folder, held_out, draws=draws, steps=steps, seed=seed, batch_size=batch_size)
     predicted["annotate"] = np.stack([maps[0] for maps in drawn])
     if draws > 1:
-        predicted[f"annotate, vote of {draws}"] = np.stack([vote(maps, len(spec.label_names)) for maps in drawn])
+        predicted[f"annotate, vote of {draws}"] = np.stack([majority(maps, len(spec.label_names)) for maps in drawn])
     scores = {name: dice_of_volumes(maps, true, volumes, len(spec.label_names)) for name, maps in predicted.items()}
     return {
         "classes": spec.label_names[1:],

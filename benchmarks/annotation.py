@@ -35,11 +35,6 @@ def annotate(checkpoint, images, out, *, draws=1, **options):
     return {name: np.stack(drawn) for name, drawn in maps.items()}
 
 
-def vote(maps, num_labels):
-    """The label that most of the maps (draws, h, w) have at each pixel; of several the lowest."""
-    return np.stack([(maps == label).sum(axis=0) for label in range(num_labels)]).argmax(axis=0).astype(np.uint8)
-
-
 @contextmanager
 def new_folder(path):
     """The folder `path`, which must not exist, or without one a temporary folder."""

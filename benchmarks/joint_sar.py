@@ -29,12 +29,12 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from annotation import annotate, draw, interval, new_folder, vote, write_record
+from annotation import annotate, draw, interval, new_folder, write_record
 from ship_detector import counts, detect, tune
 
 from data import data_config_from_dict
 from data.__main__ import export
-from data.components import f1, instances
+from data.components import f1, instances, majority
 from data.image_set import ImageSpec
 from data.sample_files import SampleFiles, read_label_map, sample_files
 from data.sar import CLASSES
@@ -151,7 +151,7 @@ def annotations(ckpt, folder, unseen, draws, options):
     for name in sorted(set(unseen.classes)):
         images, out = folder / "unseen" / "images" / name, folder / "annotate" / name
         maps += [m for _, m in sorted(annotate(ckpt, images, out, draws=draws, **options).items())]
-    return [m[0] for m in maps], [vote(m, 2) for m in maps]
+    return [m[0] for m in maps], [majority(m, 2) for m in maps]
 
 
 def compare(images, boxes):

@@ -20,6 +20,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "mask": ("inpaint",),
     "inpaint": ("inpaint",),
     "strength": ("vary",),
+    "votes": ("annotate",),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "guidance": WITH_NEW_IMAGES,
     "check_steps": WITH_NEW_IMAGES,
@@ -44,6 +45,7 @@ class SampleConfig:
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint; elsewhere it is the number of what is given times `num_per_image`.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
+    votes: label maps drawn for each image that is annotated; each pixel takes the label that most of them have.
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
     fill (each class up to the commonest) | {class: number}.
     format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
@@ -67,6 +69,7 @@ class SampleConfig:
     mask: str | None = None
     num_per_image: int = 1
     strength: Any = 0.5
+    votes: int = 1
     class_label: Any = None
     balance: Any = "equal"
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
@@ -94,7 +97,7 @@ class SampleConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)} is not one of {', '.join(allowed)}")
-        for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts"):
+        for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts", "votes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("seed", "check_steps"):

@@ -58,6 +58,11 @@ def agreement(map_a: UInt8[np.ndarray, "*shape"], map_b: UInt8[np.ndarray, "*sha
     return float(np.mean(shared[present] / union[present])) if present.any() else 1.0
 
 
+def majority(maps: UInt8[np.ndarray, "n *shape"], num_labels: int) -> UInt8[np.ndarray, "*shape"]:
+    """The label that most of the maps have at each pixel; of several the lowest."""
+    return np.stack([(maps == label).sum(axis=0) for label in range(num_labels)]).argmax(axis=0).astype(np.uint8)
+
+
 def dice(
     map_a: UInt8[np.ndarray, "*shape"], map_b: UInt8[np.ndarray, "*shape"], num_labels: int
 ) -> Float[np.ndarray, " k"]:

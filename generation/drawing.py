@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from conf.sample_schema import SampleConfig
+from data.components import majority
+from data.image_set import ImageSpec
+from data.label_encoding import decode, encode
 from diffusion.gaussian import Cond
 from diffusion.samplers.config import Callback
 from diffusion.tasks import Artist
@@ -22,7 +26,7 @@ class Drawing:
     artist: Artist
     config: SampleConfig
     request: Request
-    size: tuple[int, int]  # (h, w)
+    spec: ImageSpec
 
     def draw(
         self, indices: Sequence[int], attempt: int = 0, callback: Callback | None = None
@@ -34,13 +38,13 @@ class Drawing:
             self._given(value, indices) for value in (self.request.image, self.request.label, self.request.known)
         )
         if mode == "joint":
-            return artist.draw(self.size, cond, rngs, callback)
+            return artist.draw((self.spec.height, self.spec.width), cond, rngs, callback)
         if mode == "from_labels":
             assert label is not None
             return artist.draw_image(label, cond, rngs)
         assert image is not None
         if mode == "annotate":
-            return torch.cat([image, artist.draw_label(image, cond, rngs)], dim=1)
+            return torch.cat([image, self._annotated(image, cond, indices, attempt)], dim=1)
         if mode == "vary":
             return self._vary(image, label, cond, rngs, indices)
         assert known is not None
@@ -61,7 +65,8 @@ class Drawing:
     ) -> Float[Tensor, "b k h w"]:
         """Variations; those of one strength go together."""
         of_sample = [self.strength(i) for i in indices]
-        drawn = torch.empty(len(indices), self.artist.parts.total, *self.size, device=self.artist.device)
+        size = self.spec.height, self.spec.width
+        drawn = torch.empty(len(indices), self.artist.parts.total, *size, device=self.artist.device)
         for strength in sorted(set(of_sample)):
             rows = [k for k, own in enumerate(of_sample) if own == strength]
             rng, own_cond = [rngs[k] for k in rows], {name: value[rows] for name, value in (cond or {}).items()} or None
@@ -73,14 +78,25 @@ class Drawing:
                 )
         return drawn
 
+    def _annotated(self, image: Tensor, cond: Cond, indices: Sequence[int], attempt: int) -> Float[Tensor, "b l h w"]:
+        """The labels of the images; of several votes the encoding of what most say of each pixel."""
+        rngs = [[self._generator(i, attempt, vote) for i in indices] for vote in range(self.config.votes)]
+        drawn = [self.artist.draw_label(image, cond, each) for each in rngs]
+        if len(drawn) == 1:
+            return drawn[0]
+        encoding, num_labels = self.spec.label_encoding, len(self.spec.label_names)
+        maps = np.stack([decode(channels, encoding, num_labels) for channels in drawn])  # (votes, b, h, w)
+        return encode(majority(maps, num_labels), encoding, num_labels).to(image)
+
     def _labelled(self, image: Tensor, label: Tensor | None, cond: Cond, rngs: list[Generator]) -> Tensor:
         """The image with its label, which the model finds where none was given; the image alone for a model without."""
         if not self.artist.parts.label:
             return image
         return torch.cat([image, self.artist.draw_label(image, cond, rngs) if label is None else label], dim=1)
 
-    def _generator(self, index: int, attempt: int) -> Generator:
+    def _generator(self, index: int, attempt: int, vote: int = 0) -> Generator:
         seed = derived_seed(self.config.seed, "redraw", attempt) if attempt else self.config.seed
+        seed = derived_seed(seed, "vote", vote) if vote else seed
         return generator(seed, "sample", index)
 
     def _given(self, value: Tensor | None, indices: Sequence[int]) -> Tensor | None:

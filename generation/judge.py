@@ -51,13 +51,12 @@ class Judge:
     """`real`: the images that no sample may copy; None: not asked for."""
 
     drawing: Drawing
-    spec: ImageSpec
     real: RealImages | None
 
     def look(self, x_0: Float[Tensor, "b k h w"], indices: Sequence[int]) -> list[Verdict]:
         """A verdict on each of the samples number `indices`."""
         config = self.drawing.config
-        ious, distances = self._label_ious(x_0, indices), self._distances(x_0[:, : self.spec.channels])
+        ious, distances = self._label_ious(x_0, indices), self._distances(x_0[:, : self.drawing.spec.channels])
         verdicts = []
         for iou, distance in zip(ious, distances, strict=True):
             facts, fault = {"label_iou": iou, "nearest_real": distance}, None
@@ -78,7 +77,7 @@ class Judge:
         image, label = artist.parts.split(x_0)
         rngs = [generator(config.seed, "relabel", i) for i in indices]
         found = quick.draw_label(image.clamp(-1, 1), self.drawing.cond(indices), rngs)
-        encoding, num_labels = self.spec.label_encoding, len(self.spec.label_names)
+        encoding, num_labels = self.drawing.spec.label_encoding, len(self.drawing.spec.label_names)
         own, again = (
             [without_small(label_map, config.min_area) for label_map in decode(channels, encoding, num_labels)]
             for channels in (label, found)
@@ -88,7 +87,7 @@ class Judge:
     def _distances(self, image: Tensor) -> Sequence[float | None]:
         if self.real is None:
             return [None] * len(image)
-        return self.real.distance(to_integers(image, self.spec.dtype)).tolist()
+        return self.real.distance(to_integers(image, self.drawing.spec.dtype)).tolist()
 
 
 def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bool]) -> RealImages:

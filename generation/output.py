@@ -38,7 +38,6 @@ def write_samples(
     out: Path,
     manifest: TextIO,
     drawing: Drawing,
-    spec: ImageSpec,
     x_0: Float[Tensor, "b k h w"],
     rows: Sequence[dict[str, Any]],
 ) -> None:
@@ -46,6 +45,7 @@ def write_samples(
 
     `rows` are the lines, each with at least "index".
     """
+    spec = drawing.spec
     images, label_maps = to_item_arrays(x_0, spec)
     for k, row in enumerate(rows):
         i = row["index"]
@@ -132,13 +132,13 @@ def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], 
         print(f"{len(missing)} of {wanted} samples are missing: no attempt at them was good enough")
 
 
-def write_trajectory(out: Path, drawing: Drawing, spec: ImageSpec) -> None:
+def write_trajectory(out: Path, drawing: Drawing) -> None:
     """trajectory.gif: x_t on the left and the denoiser's guess of x_0 on the right, step by step; the image's channels."""
     indices = range(min(len(drawing.request), TRAJECTORY_IMAGES))
     frames = []
 
     def record(step: int, x_t: Tensor, x_0: Tensor) -> None:
-        sides = [image_grid(to_integers(x[:, : spec.channels].clamp(-1, 1), "uint8")) for x in (x_t, x_0)]
+        sides = [image_grid(to_integers(x[:, : drawing.spec.channels].clamp(-1, 1), "uint8")) for x in (x_t, x_0)]
         frames.append(np.concatenate(sides, axis=-1))
 
     drawing.draw(indices, callback=record)

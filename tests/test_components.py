@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from data.components import agreement, box_iou, dice, f1, instances, match_boxes, without_small
+from data.components import agreement, box_iou, dice, f1, instances, majority, match_boxes, without_small
 from data.item import Box
 
 MAPS = hnp.arrays(np.uint8, (6, 7), elements=st.sampled_from([0, 0, 1, 2]))
@@ -136,3 +136,9 @@ def test_f1():
     assert f1(3, 1, 2) == pytest.approx(2 * (3 / 4) * (3 / 5) / (3 / 4 + 3 / 5))
     assert f1(0, 0, 0) == 1.0
     assert f1(0, 2, 0) == 0.0
+
+
+def test_a_majority_takes_the_commonest_label_and_of_several_the_lowest():
+    maps = np.array([[[0, 1, 2, 2]], [[1, 1, 2, 0]], [[1, 0, 0, 1]]], np.uint8)
+    assert majority(maps, 3).tolist() == [[1, 1, 2, 0]]
+    assert majority(maps[:1], 3).tolist() == maps[0].tolist()

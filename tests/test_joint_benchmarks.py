@@ -10,7 +10,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import label_encodings
 from annotate_hippocampus import dice_of_volumes, segmentation_loss, summary, volume_of
-from annotation import interval, vote
+from annotation import interval
 from joint_sar import Labelled, boxes_of, compare, mask_iou
 
 
@@ -18,12 +18,6 @@ def square(x: int, y: int, side: int = 4) -> np.ndarray:
     mask = np.zeros((16, 16), np.uint8)
     mask[y : y + side, x : x + side] = 1
     return mask
-
-
-def test_vote_takes_the_commonest_label_and_of_several_the_lowest():
-    maps = np.array([[[0, 1, 2, 2]], [[1, 1, 2, 0]], [[1, 0, 0, 1]]], np.uint8)
-    assert vote(maps, 3).tolist() == [[1, 1, 2, 0]]
-    assert vote(maps[:1], 3).tolist() == maps[0].tolist()
 
 
 def test_interval_of_a_mean_is_that_of_the_normal_law():

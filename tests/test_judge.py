@@ -105,7 +105,7 @@ def drawing(**options):
 
     config = SampleConfig(ckpt="", sampler=DDIMConfig(), **options)
     artist = Artist(denoiser, schedule, parts, config.sampler, GuidanceConfig(), [], torch.device("cpu"))
-    return Drawing(artist, config, Request(np.zeros((9, 0), np.int64), []), (8, 8))
+    return Drawing(artist, config, Request(np.zeros((9, 0), np.int64), []), SPEC)
 
 
 def sample_of(image, label_map):
@@ -124,7 +124,7 @@ def bright(rows):
 def test_agreement_is_stored_and_too_little_of_it_is_a_fault():
     x_0 = torch.cat([sample_of(bright(4), bright(4) > 0), sample_of(bright(4), bright(2) > 0)])
     for least, faults in ((0.0, [None, None]), (0.5, [None, None]), (0.51, [None, "label_iou"])):
-        verdicts = Judge(drawing(min_label_iou=least), SPEC, None).look(x_0, [3, 7])
+        verdicts = Judge(drawing(min_label_iou=least), None).look(x_0, [3, 7])
         assert [verdict.facts for verdict in verdicts] == [{"label_iou": 1.0}, {"label_iou": 0.5}]
         assert [verdict.fault for verdict in verdicts] == faults
 
@@ -134,20 +134,20 @@ def test_both_labels_are_compared_as_they_are_written():
     image[7, 7] = 255  # one pixel that the model labels
     own[6, 0] = True
     for min_area, expected in ((1, 32 / 34), (2, 1.0)):
-        [verdict] = Judge(drawing(min_area=min_area), SPEC, None).look(sample_of(image, own), [0])
+        [verdict] = Judge(drawing(min_area=min_area), None).look(sample_of(image, own), [0])
         assert verdict.facts["label_iou"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_nothing_is_looked_at_that_was_not_asked_for():
     x_0 = sample_of(bright(4), bright(2) > 0)
-    assert Judge(drawing(check_steps=0), SPEC, None).look(x_0, [0])[0].facts == {}
+    assert Judge(drawing(check_steps=0), None).look(x_0, [0])[0].facts == {}
     annotate = drawing(mode="annotate", images="somewhere")
-    assert Judge(annotate, SPEC, None).look(x_0, [0])[0].facts == {}
+    assert Judge(annotate, None).look(x_0, [0])[0].facts == {}
 
 
 def test_copies_are_a_fault_and_the_distance_is_stored(tmp_path):
     real = real_images(tmp_path / "real", flips={"hflip": True, "vflip": False, "rot90": False})
-    judge = Judge(drawing(check_steps=0, reject_copies="real"), SPEC, real)
+    judge = Judge(drawing(check_steps=0, reject_copies="real"), real)
     label = np.zeros((8, 8))
     images = [grey(seed=3), grey(seed=3)[:, ::-1].copy(), grey(seed=3)[::-1].copy(), bright(4)]
     verdicts = judge.look(torch.cat([sample_of(image, label) for image in images]), range(4))
@@ -163,4 +163,4 @@ def test_a_copy_is_found_though_its_values_lie_between_two_stored_ones(tmp_path)
     assert real.threshold == 0
     x_0 = sample_of(grey(seed=0), np.zeros((8, 8)))
     x_0[:, :1] += 0.3 / 255
-    assert Judge(drawing(check_steps=0, reject_copies="real"), SPEC, real).look(x_0, [0])[0].fault == "copy"
+    assert Judge(drawing(check_steps=0, reject_copies="real"), real).look(x_0, [0])[0].fault == "copy"

@@ -15,6 +15,8 @@ BAD = [
     (["mode=annotate"], "mode=annotate needs images="),
     (["mode=inpaint", "images=x"], "mode=inpaint needs mask="),
     (["images=x"], "images= has no effect in mode=joint"),
+    (["votes=3"], "votes= has no effect in mode=joint"),
+    (["mode=annotate", "images=x", "votes=0"], "votes=0 must be at least 1"),
     (["mode=annotate", "images=x", "labels=y"], "labels= has no effect in mode=annotate"),
     (["mode=vary", "images=x", "mask=y"], "mask= has no effect in mode=vary"),
     (["mode=vary", "images=x", "num_samples=3"], "num_samples= has no effect in mode=vary; use num_per_image"),

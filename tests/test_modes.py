@@ -6,19 +6,22 @@ import numpy as np
 import pytest
 import torch
 from label_files import grey, save
-from mode_files import LABELS, label_maps, options_of
+from mode_files import JOINT, LABELS, label_maps, options_of
 from PIL import Image
 from test_given import SPECS
 from test_sample import pictures, rows
 from tiny_checkpoint import write_checkpoint, write_stored
 
 from conf.schema import train_config_from_dict
+from data.components import majority
 from data.decode import decode
 from data.fit import fit_image
 from data.image_set import ImageSpec, to_integers
+from data.label_encoding import decode as decode_labels
 from diffusion.gaussian import make_denoiser
 from diffusion.sampling import sample
 from diffusion.schedules import build_schedule
+from diffusion.tasks import Artist
 from training.checkpoint import load_checkpoint, rebuild_network, save_checkpoint
 from training.seeding import generator
 
@@ -71,6 +74,26 @@ def test_annotate_leaves_the_image_exactly_as_it_was(spec, draw, tmp_path):
         for file, row in zip(files, rows(kept), strict=True):
             same = decode(kept / row["file"]) == decode(file)
             assert (same | (np.eye(8) == 1)).all() if mode == "inpaint" else same.all()
+
+
+def test_votes_are_counted_pixel_by_pixel(joint, given, draw, monkeypatch):
+    """Of three maps drawn for an image, the first as without votes, the one written has what two of them say."""
+    images, drawn = f"images={given['images']}", []
+    once = draw(joint, "mode=annotate", images, out="once")
+    draw_label = Artist.draw_label
+
+    def recorded(self, *arguments):
+        drawn.append(draw_label(self, *arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(Artist, "draw_label", recorded)
+    out = draw(joint, "mode=annotate", images, "votes=3", out="votes")
+    each = np.stack([decode_labels(label, JOINT.label_encoding, 3) for label in drawn])  # (votes, b, h, w)
+    assert len(each) == 3
+    assert (each[0] != each[1]).any()
+    for index, label_map in label_maps(out).items():
+        assert (label_map == majority(each[:, index], 3)).all()
+        assert (each[0, index] == label_maps(once)[index]).all()
 
 
 def test_images_of_another_size_are_annotated_at_the_model_s(joint, draw, tmp_path):

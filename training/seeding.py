@@ -15,6 +15,7 @@ STREAMS = (
     "epoch",
     "redraw",
     "relabel",
+    "vote",
 )  # new ones go last
 
 
