@@ -66,7 +66,7 @@ class DiffusionConfig:
     learned_variance: bool = False  # the network has 2c outputs; the hybrid loss of iDDPM
     vlb_weight: float = 0.001  # lambda of the hybrid loss; used when learned_variance
     class_dropout: float = 0.1  # share of images whose attributes are dropped, for classifier-free guidance
-    label_weight: float = 10.0  # of the label channels' error beside the image channels', which is mostly noise
+    label_weight: float = 2.0  # of the label channels' error beside the image channels'
     clean_fraction: float = 0.15  # share of items whose image is given clean, and share of those whose label is
     label_balance: float = 0.0  # 0: label pixels weigh the same, 0.5: by frequency^-1/2, 1: classes weigh the same
 

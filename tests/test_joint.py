@@ -168,8 +168,8 @@ def test_a_part_that_is_given_clean_weighs_as_if_it_were_not_and_is_not_reported
     assert not plain.mse.isnan().any()
     given = 0.8 / 1000 / (0.2 + 0.8 / 1000)
     image_weight, label_weight = torch.where(t > 0, 1.0, given).unbind(dim=1)
-    torch.testing.assert_close(shared.loss, image_weight * plain.mse + 10 * label_weight * plain.label_mse)
-    torch.testing.assert_close(plain.loss, plain.mse + 10 * plain.label_mse)
+    torch.testing.assert_close(shared.loss, image_weight * plain.mse + 2 * label_weight * plain.label_mse)
+    torch.testing.assert_close(plain.loss, plain.mse + 2 * plain.label_mse)
 
 
 def test_label_balance_weighs_the_pixels_of_the_label_alone():
@@ -212,7 +212,7 @@ def test_balance_weights_are_their_formula(balance):
     ("options", "parts", "message"),
     [
         ({"learned_variance": True}, PARTS, "diffusion.learned_variance: is not there for image and label together"),
-        ({"label_weight": 2.0}, Parts(3), "diffusion.label_weight: has no effect on a model without label channels"),
+        ({"label_weight": 3.0}, Parts(3), "diffusion.label_weight: has no effect on a model without label channels"),
         ({"clean_fraction": 0.0}, Parts(3), "diffusion.clean_fraction: has no effect on a model without label"),
         ({"label_balance": 0.5}, None, "diffusion.label_balance: has no effect on a model without label channels"),
     ],

@@ -104,7 +104,7 @@ def test_what_a_checkpoint_was_not_trained_for(options, message, plain, given, d
 def test_label_options_need_labels_before_a_run_folder_is_made(command, tmp_path, images, capsys):
     from conftest import TINY
 
-    for option in ("diffusion.label_balance=0.5", "diffusion.label_weight=2"):
+    for option in ("diffusion.label_balance=0.5", "diffusion.label_weight=3"):
         call = [*TINY, "data=folder", f"data.path={images}", f"run_dir={tmp_path / 'run'}", option]
         assert command("train", *call) == 2
         assert "has no effect on a model without label channels" in capsys.readouterr().err
