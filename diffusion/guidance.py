@@ -17,8 +17,8 @@ EVERY_T: Interval = (0, float("inf"))
 class GuidanceConfig:
     """How strongly samples are driven to what they are asked for; 1 is the model as it is, 0 ignores the request.
 
-    scale: to the attributes. interval: [low, high], shares of the noise between which it acts (0 clean, 1 pure noise);
-    null: everywhere. label_scale: to a given label map.
+    scale: to the attributes. label_scale: to a given label map. interval: [low, high], shares of the noise between which
+    both act (0 clean, 1 pure noise); null: everywhere.
     """
 
     scale: float = 1.0
@@ -35,8 +35,8 @@ class GuidanceConfig:
                 raise ValueError(
                     f"guidance.interval={list(self.interval)} must be [low, high] with 0 <= low < high <= 1"
                 )
-            if self.scale == 1:
-                raise ValueError("guidance.interval has no effect with guidance.scale=1")
+            if self.scale == 1 and self.label_scale == 1:
+                raise ValueError("guidance.interval has no effect with guidance.scale=1 and guidance.label_scale=1")
 
     def in_steps(self, num_train_timesteps: int) -> Interval:
         """The interval in timesteps."""

@@ -63,7 +63,9 @@ class Artist:
         held, denoiser = {"label": label}, clamp_label(self.denoiser, self.schedule)
         if self.guidance.label_scale != 1:
             held["label_noise"] = randn(label.shape, generators, self.device)
-            denoiser = guide(denoiser, ignore_label(self.denoiser, self.schedule), self.guidance.label_scale)
+            interval = self.guidance.in_steps(self.schedule.num_train_timesteps)
+            weak = ignore_label(self.denoiser, self.schedule)
+            denoiser = guide(denoiser, weak, self.guidance.label_scale, interval)
         image = self._run(denoiser, shape, (cond or {}) | held, generators, start=start, strength=strength)
         return torch.cat([image, label], dim=1)
 

@@ -150,6 +150,9 @@ def test_label_guidance_goes_from_the_image_without_a_label_to_that_with_it(scal
         expected = weak + scale * (strong - weak)
     torch.testing.assert_close(drawn[:, :1], expected, rtol=1e-4, atol=1e-5)
     assert (drawn[:, 1:] == label).all()
+    outside = artist(1, label_scale=scale, **({} if scale == 1 else {"interval": [0.0, 0.5]}))
+    image = outside.draw_image(label, None, rngs())[:, :1]
+    torch.testing.assert_close(image, strong, rtol=1e-4, atol=1e-5)  # T - 1 is beyond the interval
 
 
 def by_class(calls):
