@@ -618,6 +618,9 @@ def test_file_lists_that_are_no_lists(folder):
         ({"value_range": [3]}, r"data\.value_range"),
         ({"value_range": "wide"}, r"data\.value_range"),
         ({"value_range": [5, 1]}, "low must be below high"),
+        ({"value_range": [-1e308, 1e308]}, "low must be below high"),
+        ({"intensity": "db", "value_range": [0, 100_000]}, "within 6000 of 0, got 0.0..100000.0"),
+        ({"intensity": "db", "value_range": [-100_000, 0]}, "within 6000 of 0"),
         ({"image_size": "64px"}, r"data\.image_size=64px"),
     ],
 )
