@@ -105,7 +105,8 @@ def list_dicom(config: DicomConfig) -> Listing:
             else:
                 read, facts = partial(_read_scaled, keys[k], keys, bounds), (whole, k, bounds)
             name, group = f"{_hash(series)}/{k:04d}", _hash(frame.patient) if config.hide_patients else frame.patient
-            entries.append(Entry(name, _sha256(repr(facts)), read, dict(frame.attributes), group, frame.lossy))
+            digest = _sha256(repr(facts))
+            entries.append(Entry(name, digest, read, dict(frame.attributes), group, frame.lossy, frame.name))
     listing = Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), grouped_by="patient")
     where = Path(config.path).expanduser()
     return select_items(listing, where, config.file_list, config.held_out, config.max_images)

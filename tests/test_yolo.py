@@ -46,6 +46,8 @@ def test_subsets_of_both_layouts(tmp_path, layout):
     assert loaded.train.label_maps([0, 1])[:, 0, 0].tolist() == [1, 2]
     assert np.array_equal(loaded.val.integers([0])[0, 0], grey(seed=2))
     assert len(load("yolo", folder, subset="all").train) == 3
+    with pytest.raises(ValueError, match=r"a\.png is in training and in validation \(1 such images\)"):
+        load("yolo", folder, subset="all", val_subset="val")
     with pytest.raises(ValueError, match=r"data\.subset=tests: .* has train, val"):
         load("yolo", folder, subset="tests")
 
