@@ -16,7 +16,7 @@ from data.fit import check_fit, fit_image, fit_label_map
 from data.folder import MISSING, FolderConfig
 from data.image_set import NOT_PIXELS, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
 from data.intensity import IntensityConfig
-from data.item import Entry, Item, Listing
+from data.item import BACKGROUND, Entry, Item, Listing
 from data.label_map import look_at_labels
 from data.split import split
 from data.survey import Seen, common_channels, common_depth, describe, look, measured_intensity
@@ -117,6 +117,8 @@ def _recipe(config: FolderConfig, listing: Listing, like: ImageSpec | None, prog
         mend = "data.on_error=skip leaves them out and lists them" if seen else "no usable image is left"
         count = f"{len(skipped)} of {len(listing.entries) + len(listing.foreign)} files cannot be used"
         raise ValueError(f"{count}; {name}: {reason} ({mend})")
+    if listing.label_names == [BACKGROUND]:  # not in validation, which has the names of training
+        raise ValueError(f"no mask of the images in {config.path} holds anything but 0: there is no label to learn")
     spec = _spec(config, listing.label_names, usable, seen, stated)
     if like is not None:
         spec = _as_in_training(spec, like, seen, clips=config.clips)
