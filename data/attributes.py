@@ -51,7 +51,8 @@ def with_table(listing: Listing, table: str) -> Listing:
     entries, fitting = [], 0
     for entry in listing.entries:
         name = PurePosixPath(entry.name)
-        keys = [entry.name, name.with_suffix("").as_posix(), *(folder.as_posix() for folder in name.parents)]
+        places = [entry.name, entry.file or entry.name, name.with_suffix("").as_posix()]
+        keys = [*places, *(folder.as_posix() for folder in name.parents)]
         if name.stem in found and name.stem not in keys:
             if stems[name.stem] > 1:
                 raise ValueError(
@@ -61,7 +62,7 @@ def with_table(listing: Listing, table: str) -> Listing:
         row = next((found[key] for key in keys if key in found), None)
         fitting += row is not None
         entries.append(replace(entry, attributes={**entry.attributes, **(row or {})}))
-    if not fitting:
+    if not fitting and entries:
         raise ValueError(f"data.attributes: {table} names none of the images, such as {listing.entries[0].name}")
     return replace(listing, entries=entries)
 
@@ -71,18 +72,19 @@ def with_groups(listing: Listing, group: str | None) -> Listing:
 
     ValueError where images have no such thing.
     """
-    if group is None or group == listing.grouped_by:
+    stated = any(group in entry.attributes for entry in listing.entries)  # goes before what a reader takes from names
+    if group is None or (group == listing.grouped_by and not stated):
         return listing
     known = sorted({key for entry in listing.entries for key in entry.attributes} | {listing.grouped_by or "folder"})
     entries = []
     for entry in listing.entries:
         attributes = dict(entry.attributes)
-        name = entry.name.rpartition("/")[0] if group == "folder" else attributes.pop(group, "")
+        name = (entry.file or entry.name).rpartition("/")[0] if group == "folder" else attributes.pop(group, "")
         if not name:
             mend = "data.group=null divides them freely" if known == [group] else f"use {', '.join(known)} or null"
             raise ValueError(f"data.group={group}: {entry.name} has no {group} ({mend})")
         entries.append(replace(entry, group=name, attributes=attributes))
-    return replace(listing, entries=entries, grouped_by=group)
+    return replace(listing, entries=entries, grouped_by=group, local_groups=group == "folder")
 
 
 def attribute_values(entries: list[Entry]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".npy")
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PIL_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+MOST_CHANNELS = 8  # a first axis of no more, and a last one of more, are channels and width
 MAX_PIXELS = 2**27  # a single image beyond this is a mistake, or wants cutting into tiles
 TRANSPARENT = "partly transparent: put it on a background and save it without an alpha channel"
 
@@ -24,15 +25,22 @@ class UnusableImageError(ValueError):
 
 
 def decode(
-    path: Path, *, nodata: float | None = None, amplitude: bool = False, indexed: bool = False
+    path: Path,
+    *,
+    nodata: float | None = None,
+    amplitude: bool = False,
+    indexed: bool = False,
+    every_value: bool = False,
 ) -> Num[np.ndarray, "c h w"]:
     """The values of an image file as (c, h, w): uint8, uint16, int32, float32 or float64, all finite.
 
     A palette is looked up, an opaque alpha channel dropped, an orientation tag applied. A 12-bit PGM comes as PIL
     gives it, scaled to 16 bits. `nodata` takes the place of NaN and of the value that a GeoTIFF declares to be no data;
-    None makes either an error. `amplitude` takes the absolute value of complex values. `indexed` leaves a palette's
-    indices as they are. What cannot be read exactly is a ValueError with the reason, in one line and without the file's
-    name, which the caller knows; a file that cannot be opened is an OSError.
+    None makes either an error. `amplitude` takes the absolute value of complex values. For masks: `every_value` takes
+    the declared value for one like others, and so does `indexed`, which leaves small numbers as they are stored: a
+    palette's indices, and grey values of 1, 2 or 4 bits (which images have scaled to 255). What cannot be read exactly
+    is a ValueError with the reason, in one line and without the file's name, which the caller knows; a file that cannot
+    be opened is an OSError.
     """
     data = path.read_bytes()
     if not data:
@@ -41,7 +49,10 @@ def decode(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return as_planes(_read(data, path.suffix.lower(), nodata, indexed), nodata, amplitude)
+            image, declared = _read(data, path.suffix.lower(), indexed)
+            if declared is not None and not (indexed or every_value):
+                image = _without_nodata(image, declared, nodata)
+            return as_planes(image, nodata, amplitude)
     except UnusableImageError:
         raise
     except UnidentifiedImageError:
@@ -53,18 +64,35 @@ def decode(
         raise ValueError(f"truncated or damaged ({reason})") from None
 
 
-def _read(data: bytes, suffix: str, nodata: float | None, indexed: bool) -> np.ndarray:
+def _read(data: bytes, suffix: str, indexed: bool) -> tuple[np.ndarray, str | None]:
+    """What the file holds, and the value that it declares to be no data."""
+    declared = None
     if suffix == ".npy":
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    if data[:4] in TIFF_MAGIC:  # by content, for PIL would read a misnamed 16-bit colour TIFF as 8-bit
+        image = _from_npy(data)
+    elif data[:4] in TIFF_MAGIC:  # by content, for PIL would read a misnamed 16-bit colour TIFF as 8-bit
         with tifffile.TiffFile(io.BytesIO(data)) as tif:
-            return _without_nodata(_from_tiff(tif, data), tif.series[0].keyframe, nodata)
-    with Image.open(io.BytesIO(data), formats=PIL_FORMATS) as image:
-        if getattr(image, "is_animated", False) and image.format in ("PNG", "WEBP"):
-            raise UnusableImageError("animated: save one image per file")
-        if image.format == "PNG" and data[24] == 16 and data[25] != 0:  # bit depth and colour type in its header
-            raise UnusableImageError("16-bit colour PNG is read with 8 bits only: save it as TIFF or as 8-bit PNG")
-        return _from_pil(image, indexed)
+            image, tag = _from_tiff(tif, data), tif.series[0].keyframe.tags.get("GDAL_NODATA")
+            declared = None if tag is None else str(tag.value)
+    else:
+        with Image.open(io.BytesIO(data), formats=PIL_FORMATS) as picture:
+            if getattr(picture, "is_animated", False) and picture.format in ("PNG", "WEBP"):
+                raise UnusableImageError("animated: save one image per file")
+            bits, kind = (data[24], data[25]) if picture.format == "PNG" else (8, 0)  # of its header
+            if bits == 16 and kind != 0:
+                raise UnusableImageError("16-bit colour PNG is read with 8 bits only: save it as TIFF or as 8-bit PNG")
+            image = _from_pil(picture, indexed)
+        if indexed and kind == 0 and bits in (2, 4):
+            image = image // (255 // (2**bits - 1))
+    return (image.astype(np.uint8) if indexed and image.dtype.kind == "b" else image), declared
+
+
+def _from_npy(data: bytes) -> np.ndarray:
+    image = np.load(io.BytesIO(data), allow_pickle=False)
+    if image.ndim == 3 and image.shape[0] <= MOST_CHANNELS < image.shape[2]:
+        raise UnusableImageError(
+            f"shape {image.shape} looks like (channels, height, width): save it as (height, width, channels)"
+        )
+    return image
 
 
 def as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.ndarray:
@@ -101,7 +129,7 @@ def as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.nd
 def _from_pil(image: Image.Image, indexed: bool = False) -> np.ndarray:
     image.load()
     upright = ImageOps.exif_transpose(image)
-    if indexed and upright.mode == "P":
+    if indexed and upright.mode in ("1", "P"):
         return np.asarray(upright)
     if upright.mode.startswith("I"):
         values = np.asarray(upright)
@@ -141,15 +169,14 @@ def _from_tiff(tif: tifffile.TiffFile, data: bytes) -> np.ndarray:
     return _upright(_without_alpha(image, page), page)
 
 
-def _without_nodata(image: np.ndarray, page: tifffile.TiffPage, nodata: float | None) -> np.ndarray:
+def _without_nodata(image: np.ndarray, tag: str, nodata: float | None) -> np.ndarray:
     """Put `nodata` where the image has the value of the tag GDAL_NODATA; NaN and complex values are seen to later."""
-    tag = page.tags.get("GDAL_NODATA")
-    if tag is None or image.dtype.kind not in "iuf":
+    if image.dtype.kind not in "iuf":
         return image
     try:
-        declared = np.float64(str(tag.value).strip("\0 "))
+        declared = np.float64(tag.strip("\0 "))
     except ValueError:
-        raise UnusableImageError(f"its no-data value {tag.value!r} is no number") from None
+        raise UnusableImageError(f"its no-data value {tag!r} is no number") from None
     with np.errstate(over="ignore"):
         empty = image == (image.dtype.type(declared) if image.dtype.kind == "f" else declared)
     if not empty.any():

@@ -23,8 +23,8 @@ from data.libraries import medical
 from data.listing import files_at, select_items
 from data.percentiles import checked_percentiles, scaled
 
-# What may become an attribute: how an image was made, never whose or when it is. Descriptions and protocol names are
-# free text, into which people may have typed anything.
+# What may become an attribute: how an image was made, never whose or when it is. ProtocolName and SeriesDescription are
+# free text, into which people may have typed anything: look at their values before you give a checkpoint away.
 ATTRIBUTES = (
     "AcquisitionContrast", "BodyPartExamined", "ContrastBolusAgent", "ConvolutionKernel",
     "EchoTime", "FlipAngle", "ImageLaterality", "ImageType", "KVP", "Laterality", "MRAcquisitionType",
@@ -105,7 +105,8 @@ def list_dicom(config: DicomConfig) -> Listing:
             else:
                 read, facts = partial(_read_scaled, keys[k], keys, bounds), (whole, k, bounds)
             name, group = f"{_hash(series)}/{k:04d}", _hash(frame.patient) if config.hide_patients else frame.patient
-            entries.append(Entry(name, _sha256(repr(facts)), read, dict(frame.attributes), group, frame.lossy))
+            digest = _sha256(repr(facts))
+            entries.append(Entry(name, digest, read, dict(frame.attributes), group, frame.lossy, frame.name))
     listing = Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), grouped_by="patient")
     where = Path(config.path).expanduser()
     return select_items(listing, where, config.file_list, config.held_out, config.max_images)
@@ -175,7 +176,7 @@ def _read_scaled(key: Key, series: tuple[Key, ...], percentiles: tuple[float, fl
 
 @lru_cache(maxsize=64)
 def _percentiles(series: tuple[Key, ...], percentiles: tuple[float, float]) -> tuple[float, float]:
-    """Percentiles of a series' values, of every 64th or so row and column; frames that cannot be read do not count."""
+    """Percentiles of a series' values, of about 64 rows and columns of each frame; frames that cannot be read do not count."""
     samples = []
     for key in series:
         try:

@@ -116,7 +116,7 @@ def _frame(dataset: Any, path: Path, name: str, digest: str, index: int, attribu
         digest=digest,
         index=index,
         series=str(dataset.get("SeriesInstanceUID") or f"folder {Path(name).parent.as_posix()}"),
-        patient=_patient(dataset, name),
+        patient=_patient(dataset, path),
         shape=(int(dataset.Rows), int(dataset.Columns), 1 if grey else 3),
         dtype=_value_type(low, high, slope, intercept).name,
         lossy=dataset.get("LossyImageCompression") == "01" or syntax in LOSSY_SYNTAXES,
@@ -128,12 +128,12 @@ def _frame(dataset: Any, path: Path, name: str, digest: str, index: int, attribu
     )
 
 
-def _patient(dataset: Any, name: str) -> str:
+def _patient(dataset: Any, path: Path) -> str:
     """PatientID, or where that is blank the study, the series, at last the folder: the widest that is known."""
     for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID"):
         if stated := str(dataset.get(keyword) or "").strip():
             return stated
-    return f"folder {Path(name).parent.as_posix()}"
+    return f"folder {path.resolve().parent.as_posix()}"
 
 
 def _stated(dataset: Any, index: int, macro: str, keyword: str) -> Any:

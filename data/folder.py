@@ -30,8 +30,8 @@ class FolderConfig(ImagesConfig):
     `val_path`: a folder of its own for validation; `val_list`: a text file of the names to hold out. Either takes the
     place of `val_fraction`, and is mapped and labelled as the training images are.
     `group`: what must not be divided between training and validation: folder, an attribute (which then is no condition),
-    or what the format knows (patient, scene). With group=folder a folder of images is a group and no class; classes may
-    stand above it (class/patient/1.png). `attributes`: a CSV table of attributes, see `read_attributes`.
+    or what the format knows (patient, scene). With group=folder the folder that a file lies in is a group and no class;
+    classes may stand above it (class/patient/1.png). `attributes`: a CSV table of attributes, see `read_attributes`.
     """
 
     name: str = "folder"
@@ -119,13 +119,9 @@ class FolderConfig(ImagesConfig):
 def list_folder(config: FolderConfig) -> Listing:
     """The image files below data.path; the first folder of a name is its class. See `FolderConfig`."""
     folder = existing_folder(config.path)
-    names = select(
-        names_below(folder),
-        folder,
-        lambda name: (folder / name).is_file(),
-        file_list=config.file_list,
-        held_out=config.held_out,
-    )
+    names = names_below(folder)
+    chosen = select(dict(zip(names, names, strict=True)), folder, file_list=config.file_list, held_out=config.held_out)
+    names = [name for name in names if name in chosen]
     foreign = [(name, "not an image by its extension") for name in names if not is_image(name)]
     names = [name for name in names if is_image(name)]
     if not names:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from data.fit import check_fit, fit_image, fit_label_map
 from data.folder import MISSING, FolderConfig
 from data.image_set import NOT_PIXELS, ImageSet, ImageSpec, LoadedImages, Progress, height_width, to_integers
 from data.intensity import IntensityConfig
-from data.item import Entry, Item, Listing
+from data.item import BACKGROUND, Entry, Item, Listing
 from data.label_map import look_at_labels
 from data.split import split
 from data.survey import Seen, common_channels, common_depth, describe, look, measured_intensity
@@ -36,6 +36,7 @@ class _Loaded:
     key: str
     groups: list[str | None] | None
     grouped_by: str | None
+    local_groups: bool
 
 
 def load_listed(
@@ -53,7 +54,7 @@ def load_listed(
         train_set, val_set = split(train.images, config.val_fraction, seed=0, groups=train.groups)
     else:
         val = _load(validation, reader, train.images.spec, cache_dir, progress)
-        _check_groups_apart(config, train, val)
+        _check_apart(config, train, val)
         train_set, val_set, val_key = train.images, val.images, val.key
         report, skipped = f"{report}\nValidation: {val.report}", skipped + val.skipped
     report += _describe_groups(train, train_set, val)
@@ -80,7 +81,8 @@ def _load(
     group_of = {entry.name: entry.group for entry in listing.entries}
     groups = [group_of[name] for name in names] if any(group_of.values()) else None
     skipped = [(name, reason) for name, reason in meta["skipped"]]
-    return _Loaded(ImageSet(pixels, labels, names, spec), meta["report"], skipped, key, groups, listing.grouped_by)
+    images = ImageSet(pixels, labels, names, spec)
+    return _Loaded(images, meta["report"], skipped, key, groups, listing.grouped_by, listing.local_groups)
 
 
 def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None) -> dict[str, Any]:
@@ -115,6 +117,8 @@ def _recipe(config: FolderConfig, listing: Listing, like: ImageSpec | None, prog
         mend = "data.on_error=skip leaves them out and lists them" if seen else "no usable image is left"
         count = f"{len(skipped)} of {len(listing.entries) + len(listing.foreign)} files cannot be used"
         raise ValueError(f"{count}; {name}: {reason} ({mend})")
+    if listing.label_names == [BACKGROUND]:  # not in validation, which has the names of training
+        raise ValueError(f"no mask of the images in {config.path} holds anything but 0: there is no label to learn")
     spec = _spec(config, listing.label_names, usable, seen, stated)
     if like is not None:
         spec = _as_in_training(spec, like, seen, clips=config.clips)
@@ -212,13 +216,22 @@ def _renumbered(read: Callable[[], Item], table: np.ndarray) -> Item:
     return Item(item.image, None if item.label_map is None else table[item.label_map], boxes)
 
 
-def _check_groups_apart(config: FolderConfig, train: _Loaded, val: _Loaded) -> None:
-    if config.val_path is not None and config.group in (None, "folder"):
-        return  # names of two folders: the same name need not be the same thing
+def _check_apart(config: FolderConfig, train: _Loaded, val: _Loaded) -> None:
+    """ValueError where an image or a group is in both sets, as far as names tell."""
+    place = Path(config.path).expanduser().resolve()
+    val_place = Path(config.val_path or config.path).expanduser().resolve()
+    if val_place.is_relative_to(place):
+        within = PurePosixPath(val_place.relative_to(place).as_posix())
+        names = {(within / name).as_posix() for name in val.images.names}
+        if both := sorted(names & set(train.images.names)):
+            count = f"({len(both)} such images)"
+            raise ValueError(f"{both[0]} is in training and in validation {count}: leave them out of one of the two")
+    if train.local_groups and val_place != place:
+        return  # the same name need not be the same thing
     if both := sorted({group for group in train.groups or [] if group} & set(val.groups or [])):
+        mend = "hold whole groups out" + ", or say what a group is in data.group" * (val_place != place)
         raise ValueError(
-            f"{train.grouped_by or 'group'} {both[0]} is in training and in validation ({len(both)} such groups): "
-            "hold whole groups out"
+            f"{train.grouped_by or 'group'} {both[0]} is in training and in validation ({len(both)} such groups): {mend}"
         )
 
 
@@ -228,7 +241,7 @@ def _describe_groups(loaded: _Loaded, train: ImageSet, val: _Loaded | None) -> s
         return ""
     chosen = set(train.names)
     of_training = {g for name, g in zip(loaded.images.names, loaded.groups, strict=True) if g and name in chosen}
-    held_out = {group for group in (loaded if val is None else val).groups or [] if group} - of_training
+    held_out = {g for g in loaded.groups if g} - of_training if val is None else {g for g in val.groups or [] if g}
     by = f" by {loaded.grouped_by}" if loaded.grouped_by else ""
     return f" Groups{by}, none divided: {len(of_training)} to train on, {len(held_out)} held out."
 

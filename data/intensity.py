@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Num
 
 INTENSITIES = ("linear", "log", "db")
+MOST_DB = 6000.0  # amplitudes of 1e-300 and 1e300; beyond, 10 ** (dB / 20) is 0 or overflows
 
 
 @dataclass
@@ -26,10 +27,12 @@ class IntensityConfig:
     def __post_init__(self) -> None:
         if self.name not in INTENSITIES:
             raise ValueError(f"intensity={self.name} is unknown: use one of {', '.join(INTENSITIES)}")
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+        if not (self.low < self.high and math.isfinite(self.high - self.low)):
             raise ValueError(f"intensity range {self.low}..{self.high}: low must be below high, both finite")
         if self.name == "log" and self.low <= 0:
             raise ValueError(f"intensity=log needs a range that starts above 0, got {self.low}..{self.high}")
+        if self.name == "db" and max(-self.low, self.high) > MOST_DB:
+            raise ValueError(f"intensity=db needs a range in dB, within {MOST_DB:g} of 0, got {self.low}..{self.high}")
 
     @property
     def limits(self) -> tuple[float, float]:

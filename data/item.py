@@ -43,7 +43,8 @@ class Entry:
     `name` is unique in its set, relative to data.path, with forward slashes. `digest` is a SHA-256 that changes with
     any byte that `read` depends on. `attributes` names what the item as a whole is, {"class": "glioma", "plane":
     "axial"}. Items of one `group` (patient, scene, folder) are never split between training and validation; None: the
-    item stands alone. `lossy`: coded with loss (JPEG), so that grey channels may differ a little.
+    item stands alone. `lossy`: coded with loss (JPEG), so that grey channels may differ a little. `file`: the name of the
+    file that the item is a part of, a volume; None: it is its name.
 
     `read` raises ValueError with the reason, in one line and without the name, or OSError.
     """
@@ -54,6 +55,7 @@ class Entry:
     attributes: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
     lossy: bool = False
+    file: str | None = None
 
 
 @dataclass
@@ -62,12 +64,14 @@ class Listing:
 
     `foreign` holds (name, reason) of files that cannot belong. `label_names` is empty where items have no label map;
     else label_names[0] is BACKGROUND and label_names[k] what the value k means. `grouped_by` says what the entries'
-    groups are (patient, scene_cluster), so that data.group= may name it; None: they have none. `notes` are phrases for
-    the report.
+    groups are (patient, scene_cluster), so that data.group= may name it; None: they have none. `local_groups`: groups
+    are named after files and folders, so that the same name below another folder need not be the same thing. `notes`
+    are phrases for the report.
     """
 
     entries: list[Entry]
     foreign: list[tuple[str, str]] = field(default_factory=list)
     label_names: list[str] = field(default_factory=list)
     grouped_by: str | None = None
+    local_groups: bool = False
     notes: list[str] = field(default_factory=list)

@@ -6,9 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 from scipy import ndimage
 
+from data.components import NEIGHBOURS
 from data.fit import fit_label_map, geometry
-
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def look_at_labels(
     objects, cut_off, vanished = {}, 0, 0
     for value in np.unique(label_map[label_map > 0]):
         regions = np.empty(label_map.shape, np.int32)  # numbered from 1
-        ndimage.label(label_map == value, EIGHT_NEIGHBOURS, output=regions)
+        ndimage.label(label_map == value, NEIGHBOURS, output=regions)
         every, seen, kept = (set(np.unique(regions[here])) - {0} for here in (regions > 0, inside, back == value))
         objects[int(value)] = len(every)
         cut_off, vanished = cut_off + len(every - seen), vanished + len(seen - kept)

@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -11,50 +11,42 @@ from data.item import Listing
 LITTER = ("thumbs.db", "desktop.ini", "__macosx")  # what operating systems leave behind, beside hidden files
 
 
-def select(
-    names: list[str],
-    where: Path,
-    exists: Callable[[str], bool],
-    *,
-    file_list: str | None,
-    held_out: str | None,
-) -> list[str]:
-    """The sorted names of the set: all `names` found in `where`, or those that the text file `file_list` lists.
+def select(items: Mapping[str, str], where: Path, *, file_list: str | None, held_out: str | None) -> set[str]:
+    """Of `items` in `where`, {name: the file it lies in}, all names, or those that the text file `file_list` lists.
 
-    `held_out` is a text file of names that are left to validation. A list that names what does not exist, repeats
-    itself or holds out what the other trains on is a ValueError.
+    A line names an item, its file, or a folder of them. `held_out` is a text file of names that are left to validation.
+    A list that names what does not exist, repeats itself or holds out what the other trains on is a ValueError.
     """
-    chosen = sorted(names) if file_list is None else listed_names(where, exists, file_list, "data.file_list")
-    if held_out is None:
-        return chosen
-    validation = set(listed_names(where, exists, held_out, "data.val_list"))
-    if file_list is not None and (both := sorted(validation.intersection(chosen))):
+    if file_list is None and held_out is None:
+        return set(items)
+    inside: dict[str, list[str]] = {}  # what a line of a list stands for
+    for name, file in items.items():
+        paths = [PurePosixPath(path) for path in (name, file)]
+        for key in {place.as_posix() for path in paths for place in (path, *path.parents)}:
+            inside.setdefault(key, []).append(name)
+    found = {"data.file_list": set(items), "data.val_list": set()}
+    for field, path in (("data.file_list", file_list), ("data.val_list", held_out)):
+        if path is not None:
+            listed = listed_names(where, inside.__contains__, path, field)
+            found[field] = {name for key in listed for name in inside[key]}
+    chosen, validation = found["data.file_list"], found["data.val_list"]
+    if file_list is not None and (both := sorted(chosen & validation)):
         raise ValueError(f"{both[0]} is in data.file_list and in data.val_list ({len(both)} such names)")
-    return [name for name in chosen if name not in validation]
+    return chosen - validation
 
 
 def select_items(
     listing: Listing, where: Path, file_list: str | None, held_out: str | None, max_images: int | None
 ) -> Listing:
-    """The part of a listing that `select` and `max_images` leave; a list may name an item or a folder of items."""
-    foreign = dict(listing.foreign)
-    inside: dict[str, list[str]] = {}  # what a line of a list stands for
-    for name in [*(entry.name for entry in listing.entries), *foreign]:
-        for key in (name, *(folder.as_posix() for folder in PurePosixPath(name).parents)):
-            inside.setdefault(key, []).append(name)
-    names = {"data.file_list": set(inside["."]) if inside else set(), "data.val_list": set()}
-    for field, file in (("data.file_list", file_list), ("data.val_list", held_out)):
-        if file is not None:
-            listed = listed_names(where, inside.__contains__, file, field)
-            names[field] = {name for key in listed for name in inside[key]}
-    chosen, validation = names["data.file_list"], names["data.val_list"]
-    if file_list is not None and (both := sorted(chosen & validation)):
-        raise ValueError(f"{both[0]} is in data.file_list and in data.val_list ({len(both)} such names)")
-    kept = every_nth([entry.name for entry in listing.entries if entry.name in chosen - validation], max_images)
+    """The part of a listing that `select` and `max_images` leave."""
+    items = {entry.name: entry.file or entry.name for entry in listing.entries}
+    items.update((name, name) for name, _ in listing.foreign)
+    chosen = select(items, where, file_list=file_list, held_out=held_out)
+    kept = set(every_nth([entry.name for entry in listing.entries if entry.name in chosen], max_images))
     return replace(
         listing,
-        entries=[entry for entry in listing.entries if entry.name in set(kept)],
-        foreign=[(name, reason) for name, reason in listing.foreign if name in chosen - validation],
+        entries=[entry for entry in listing.entries if entry.name in kept],
+        foreign=[(name, reason) for name, reason in listing.foreign if name in chosen],
     )
 
 

@@ -24,7 +24,8 @@ ENDS = ("", "_mask", "_seg", "_label", "_labels")
 class MasksConfig(FolderConfig):
     """Images and, in the folder `masks`, an image of the same name for each, with any extension or _mask _seg _label.
 
-    A mask holds whole numbers, 0 the background, or colours, black the background; an indexed PNG counts as numbers.
+    A mask holds whole numbers, 0 the background, or colours, black the background; an indexed PNG counts as numbers, and
+    a value that a GeoTIFF declares to be no data as a value.
     `palette`: a JSON file that names them, {"ship": [255, 0, 0], "land": "#00ff00"} or {"1": "ship"}; without it
     labels.json in or beside `masks` where there is one, else every value found is a label of its own. Values become
     0, 1, 2, ... in their order. `class_folders`: the first folder of a name is the image's class.
@@ -121,7 +122,7 @@ def _read_mask(path: Path, *, colours: bool) -> np.ndarray:
     """A mask as (h, w) whole numbers or, of channels that differ or where `colours` are wanted, (h, w, 3)."""
     if is_lossy(path.name):
         raise ValueError("coded with loss, which blurs its values: save it as PNG")
-    mask = decode(path, indexed=not colours).transpose(1, 2, 0)  # (h, w, c)
+    mask = decode(path, indexed=not colours, every_value=True).transpose(1, 2, 0)  # (h, w, c)
     if mask.shape[2] not in (1, 3) or (mask.shape[2] == 3 and mask.dtype != np.uint8):
         raise ValueError(f"{mask.shape[2]} channels of {mask.dtype}: a mask has one, or is 8-bit RGB")
     if mask.dtype.kind == "f" and not (mask == np.rint(mask)).all():
@@ -132,10 +133,15 @@ def _read_mask(path: Path, *, colours: bool) -> np.ndarray:
     return np.repeat(mask[:, :, :1], 3, axis=2) if colours else mask[:, :, 0]
 
 
-def _values(mask: np.ndarray) -> list[Value]:
-    if mask.ndim == 2:
-        return [int(value) for value in np.unique(mask)]
-    return [(int(r), int(g), int(b)) for r, g, b in np.unique(mask.reshape(-1, 3), axis=0)]
+def _codes(mask: np.ndarray) -> np.ndarray:
+    """Whole numbers (h, w) in the order of the values; of a colour its bytes in one, which is faster to look for."""
+    return mask if mask.ndim == 2 else mask[..., 0] << 16 | mask[..., 1] << 8 | mask[..., 2]
+
+
+def _values(mask: np.ndarray) -> dict[Value, int]:
+    """The values in a mask, each with its code."""
+    codes = np.unique(_codes(mask)).tolist()
+    return {code if mask.ndim == 2 else (code >> 16, code >> 8 & 255, code & 255): code for code in codes}
 
 
 def _read(path: Path, masks: list[Path], config: MasksConfig, values: Mapping[Value, int]) -> Item:
@@ -154,9 +160,9 @@ def _read(path: Path, masks: list[Path], config: MasksConfig, values: Mapping[Va
 
 
 def _label_map(mask: np.ndarray, values: Mapping[Value, int]) -> UInt8[np.ndarray, "h w"]:
-    label_map = np.zeros(mask.shape[:2], np.uint8)
-    for value in _values(mask):
+    label_map, codes = np.zeros(mask.shape[:2], np.uint8), _codes(mask)
+    for value, code in _values(mask).items():
         if value not in values:
             raise ValueError(f"holds {value}, which has no name in the palette")
-        label_map[(mask == value) if mask.ndim == 2 else (mask == value).all(axis=2)] = values[value]
+        label_map[codes == code] = values[value]
     return label_map

@@ -30,7 +30,7 @@ from data.intensity import IntensityConfig
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.libraries import medical
 from data.listing import select_items
-from data.nifti_names import find_mask, patient_of, stem, volume_names
+from data.nifti_names import bids_subject, find_mask, patient_of, stem, volume_names, with_channels
 from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
 from data.percentiles import checked_percentiles
 
@@ -39,7 +39,7 @@ UNLIKE = 3.0  # between the greatest values of two volumes of one kind; beyond, 
 
 @dataclass
 class NiftiConfig(FolderConfig):
-    """Slices of NIfTI volumes below `path`, or of one; a name in `file_list` or `val_list` may be a volume's.
+    """Slices of NIfTI volumes below `path`, or of one; `file_list` and `val_list` may name volumes, with .nii.gz or without.
 
     `labels`: folder of the masks (it may be the volumes' own), or the mask of one volume. The mask of `a/x.nii.gz` is
     `a/x` there, or `x` and one of _seg _mask _label _labels (or with -), with or without the name of the contrast
@@ -123,7 +123,7 @@ def _empty_share(empty_slices: Any) -> float:
 class _Found:
     """A volume that can be used: its slices by axis, its type and greatest value, and the largest label of its mask."""
 
-    stem: str
+    name: str
     patient: str
     source: Source
     slices: dict[str, list[int]]
@@ -137,8 +137,9 @@ def list_nifti(config: NiftiConfig, *, are_masks: bool = False) -> Listing:
 
     An entry is `<volume>/<slice>`, 4 digits from 0, with several axes `<volume>/<axis>_<slice>` and the attribute
     "plane". Its group is the patient as far as the name tells: the BIDS subject, or the volume's name without the
-    contrast. Every volume is read once here, and those that cannot be used are foreign. All items are of one type, the
-    narrowest that holds every volume's values. ValueError where a folder or argument is wrong or nothing is left.
+    contrast and the number of a channel, or the folder of volumes called after contrasts alone. Every volume is read
+    once here, and those that cannot be used are foreign. All items are of one type, the narrowest that holds every
+    volume's values. ValueError where a folder or argument is wrong or nothing is left.
     """
     found, foreign = _look(config, are_masks)
     dtype = np.result_type(*{volume.dtype for volume in found}) if found else np.dtype(np.uint8)
@@ -152,6 +153,7 @@ def list_nifti(config: NiftiConfig, *, are_masks: bool = False) -> Listing:
         sorted(foreign),
         [] if config.labels is None else [BACKGROUND, *names],
         grouped_by="patient",
+        local_groups=not all(bids_subject(volume.name) for volume in found),
         notes=[] if config.clips else _unlike(found),
     )
     where = Path(config.path).expanduser()
@@ -172,23 +174,25 @@ def _look(config: NiftiConfig, are_masks: bool) -> tuple[list[_Found], list[tupl
     medical("nibabel")
     found = []
     folder, names, foreign = volume_names(config.path, config.labels, config.pattern)
+    cases = with_channels(names) if config.labels is None else set()  # else a mask tells what a number means
     for name in names:
         try:
-            source, patient = _source(folder, name, config, are_masks)
+            source, shared = _source(folder, name, config, are_masks)
             volume = read_volume(source)
             slices = {axis: _kept(volume, axis, config) for axis in config.axes}
             top = 0 if volume.mask is None else int(volume.mask.max())
             if config.label_names is not None and top > len(config.label_names):
                 raise UnusableImageError(f"its mask holds {top}, data.label_names names 1..{len(config.label_names)}")
             peak = float(volume.image.max())
-            found.append(_Found(stem(name), patient, source, slices, volume.image.dtype, peak, top))
+            patient = patient_of(name, shared, cases)
+            found.append(_Found(name, patient, source, slices, volume.image.dtype, peak, top))
         except (ValueError, OSError) as error:
             foreign.append((name, str(error)))
     return found, foreign
 
 
 def _source(folder: Path, name: str, config: NiftiConfig, are_masks: bool) -> tuple[Source, str]:
-    """Where volume and mask are, and the patient; ValueError where the mask is missing."""
+    """Where volume and mask are, and what their names share; ValueError where the mask is missing."""
     file, mask, shared = folder / name, folder / name if are_masks else None, stem(name)
     if config.labels is not None:
         mask, shared = find_mask(Path(config.labels).expanduser(), shared, file)
@@ -200,7 +204,7 @@ def _source(folder: Path, name: str, config: NiftiConfig, are_masks: bool) -> tu
         volume_index=config.volume_index,
         percentiles=checked_percentiles(config.percentiles),
     )
-    return source, patient_of(name, shared)
+    return source, shared
 
 
 def _kept(volume: Volume, axis: str, config: NiftiConfig) -> list[int]:
@@ -230,9 +234,9 @@ def _entries(found: _Found, dtype: np.dtype, config: NiftiConfig) -> list[Entry]
             read = partial(_read_slice, source, axis, k, dtype, config.square_pixels)
             bytes_and_choices = (source.digest, source.mask_digest, source.volume_index, source.percentiles)
             facts = (*bytes_and_choices, axis, k, dtype.name, config.square_pixels)
-            name = f"{found.stem}/{axis}_{k:04d}" if several else f"{found.stem}/{k:04d}"
-            attributes = {"plane": axis} if several else {}
-            entries.append(Entry(name, _sha256(repr(facts).encode()), read, attributes, found.patient))
+            name = f"{stem(found.name)}/{axis}_{k:04d}" if several else f"{stem(found.name)}/{k:04d}"
+            attributes, digest = {"plane": axis} if several else {}, _sha256(repr(facts).encode())
+            entries.append(Entry(name, digest, read, attributes, found.patient, file=found.name))
     return entries
 
 

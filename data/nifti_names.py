@@ -1,6 +1,7 @@
 """Which files are volumes, which is the mask of one, and whose it is, as far as names tell."""
 
 import re
+from collections.abc import Iterable, Set
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from data.listing import existing_folder, files_at
 SUFFIXES = (".nii.gz", ".nii")
 MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
 CONTRAST = re.compile(r"[_-](flair|t1|t1w|t1c|t1n|t1ce|t1gd|t2|t2w|t2f|pd|pdw|adc|dwi|bold)$", re.IGNORECASE)
-NNUNET_CHANNEL = re.compile(r"_\d{4}$")
+NNUNET_CHANNEL = re.compile(r"_(\d{4})$")
+MOST_CHANNELS = 8  # of a case; a longer row of numbers is one of patients
 BIDS_SUBJECT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
 
 
@@ -63,7 +65,29 @@ def find_mask(folder: Path, stem: str, volume: Path) -> tuple[Path, str]:
     raise UnusableImageError(f"no mask in {folder}: looked for {tried[0][1]}, {tried[2][1]}, ...")
 
 
-def patient_of(name: str, shared: str) -> str:
-    """The BIDS subject in a volume's name, or what it shares with its mask without the name of a contrast."""
+def with_channels(names: Iterable[str]) -> set[str]:
+    """The cases of which several channels are there, numbered from 0 as nnU-Net does: case_0000, case_0001."""
+    numbers: dict[str, set[int]] = {}
+    for name in map(stem, names):
+        if channel := NNUNET_CHANNEL.search(name):
+            numbers.setdefault(name[: channel.start()], set()).add(int(channel.group(1)))
+    return {case for case, own in numbers.items() if 2 <= len(own) <= MOST_CHANNELS and own == set(range(len(own)))}
+
+
+def patient_of(name: str, shared: str, cases: Set[str]) -> str:
+    """The BIDS subject in a volume's name, the one of `cases` that it is a channel of, or what it shares with its mask.
+
+    Of that the name of a contrast is left out; where it is nothing else (p0/t1), it is the folder.
+    """
+    if subject := bids_subject(name):
+        return subject
+    if (case := NNUNET_CHANNEL.sub("", shared)) in cases:
+        return case
+    folder, _, base = shared.rpartition("/")
+    return (folder or ".") if CONTRAST.match(f"_{base}") else CONTRAST.sub("", shared)
+
+
+def bids_subject(name: str) -> str | None:
+    """The subject in a volume's name by BIDS, who goes by that name in any folder; None where there is none."""
     subject = BIDS_SUBJECT.search(name)
-    return subject.group(1) if subject else CONTRAST.sub("", shared)
+    return subject.group(1) if subject else None

@@ -17,6 +17,7 @@ IMAGE = ("image", "images")
 LABELS = ("label_map", "label_maps", "label", "labels", "mask", "masks")
 NAME = ("name", "names")
 LABEL_NAMES = ("label_names",)
+ATTRIBUTE = "attribute."  # begins the name of an array that is an attribute, where the rest would say otherwise
 
 
 @dataclass
@@ -26,8 +27,8 @@ class NpzConfig(FolderConfig):
     `image`: (n, c, h, w) or (n, h, w), or (n, h, w, c) of 1, 3 or 4 channels. `label_map`, `label` or `mask`: whole
     numbers (n, h, w), 0 the background. `name`: (n,) texts. `label_names`: texts, that of the background first; without
     it label_1, label_2, ... Every other array of n texts or whole numbers is the attribute of its name, and so is
-    `label` of that shape, as `class`; an empty text is an unknown value, and
-    all else is ignored. In a file for each item nothing has the axis n.
+    `label` of that shape, as `class` (`attribute.label` is the attribute called label); an empty text is an unknown
+    value, and all else is ignored. In a file for each item nothing has the axis n.
     """
 
     name: str = "npz"
@@ -65,36 +66,41 @@ def _list_file(path: Path, config: NpzConfig) -> Listing:
         attributes = {key: values[i] for key, values in arrays.attributes.items() if values[i]}
         entries.append(Entry(name, digest.hexdigest(), partial(_item, image, label_map, config), attributes))
     entries.sort(key=lambda entry: entry.name)
-    return Listing(entries, label_names=_label_names([arrays]))
+    return Listing(entries, label_names=_label_names([_stated(arrays)]))
 
 
 def _list_folder(folder: Path, config: NpzConfig) -> Listing:
     names = names_below(folder)
     foreign = [(name, "not an archive by its extension") for name in names if not name.lower().endswith(".npz")]
-    entries, loaded = [], []
+    entries, stated = [], []
     for name in [name for name in names if name.lower().endswith(".npz")]:
         attributes = {}
         try:
             arrays = _load(folder / name, several=False)
             attributes = {key: values[0] for key, values in arrays.attributes.items() if values[0]}
-            loaded.append(arrays._replace(images=np.empty(0)))
+            stated.append(_stated(arrays))
         except (ValueError, OSError):
             pass  # told of when it is read
         entries.append(Entry(name, file_digest(folder / name), partial(_read, folder / name, config), attributes))
     if not entries:
         raise ValueError(f"no .npz archives in {folder}")
-    return Listing(entries, foreign, _label_names(loaded))
+    return Listing(entries, foreign, _label_names(stated))
 
 
-def _label_names(loaded: list[Arrays]) -> list[str]:
+def _stated(arrays: Arrays) -> tuple[int | None, list[str] | None]:
+    """The greatest label of an archive, None where it has no label maps, and its label_names."""
+    return None if arrays.label_maps is None else int(arrays.label_maps.max()), arrays.label_names
+
+
+def _label_names(stated: list[tuple[int | None, list[str] | None]]) -> list[str]:
     """Names for all label maps; none where there are no maps. ValueError where two archives name them differently."""
-    highest = max((int(arrays.label_maps.max()) for arrays in loaded if arrays.label_maps is not None), default=None)
+    highest = max((most for most, _ in stated if most is not None), default=None)
     if highest is None:
         return []
-    stated = [arrays.label_names for arrays in loaded if arrays.label_names is not None]
-    if any(names != stated[0] for names in stated):
+    named = [names for _, names in stated if names is not None]
+    if any(names != named[0] for names in named):
         raise ValueError("label_names differ between the archives: bring them to one")
-    return stated[0] if stated else [BACKGROUND, *(f"label_{k}" for k in range(1, max(highest, 1) + 1))]
+    return named[0] if named else [BACKGROUND, *(f"label_{k}" for k in range(1, max(highest, 1) + 1))]
 
 
 def _read(path: Path, config: NpzConfig) -> Item:
@@ -130,7 +136,7 @@ def _load(path: Path, *, several: bool) -> Arrays:
     n = len(images)
     maps = {name: array for name, array in arrays.items() if name in LABELS and array.ndim >= 3}
     attributes = {
-        "class" if name in LABELS else name: _texts(array)
+        "class" if name in LABELS else name.removeprefix(ATTRIBUTE): _texts(array)
         for name, array in arrays.items()
         if name not in (*IMAGE, *NAME, *LABEL_NAMES) and array.size == n == len(array) and array.dtype.kind in "USiu"
     }

@@ -13,13 +13,17 @@ ZEROS = (0, (0, 0, 0))
 
 
 def read_palette(path: Path) -> dict[str, Value]:
-    """{name: value}, from JSON: {name: [r, g, b], "#rrggbb" or a number} or {"number": name}; ValueError otherwise."""
+    """{name: value}, from JSON: {name: [r, g, b], "#rrggbb" or a number} or {"number": name}; ValueError otherwise.
+
+    {"1": "#ff0000"} is a colour called 1; {"0": "background", "1": "#ff0000"} are numbers, one named after a colour.
+    """
     if not path.is_file():
         raise ValueError(f"data.palette: no file {path}")
     try:
         plain = json.loads(path.read_bytes())
         pairs = list(plain.items())
-        if all(name.isdecimal() and isinstance(value, str) for name, value in pairs):
+        colours = all(isinstance(value, str) and value.startswith("#") for _, value in pairs)
+        if not colours and all(name.isdecimal() and isinstance(value, str) for name, value in pairs):
             pairs = [(value, int(name)) for name, value in pairs]
         named = {name: _value(value) for name, value in pairs}
     except (ValueError, AttributeError, TypeError, RecursionError):

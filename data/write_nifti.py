@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from einops import rearrange
-from jaxtyping import Float, Num
+from jaxtyping import Num
 
 from data.decode import decode
 from data.libraries import medical
@@ -37,15 +37,11 @@ def write_nifti(out: Path, stacks: Mapping[str, Sequence[SampleFiles]], label_na
 def write_nifti_stack(
     path: Path,
     images: Num[np.ndarray, "n h w"] | Num[np.ndarray, "n c h w"],
-    *,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    affine: Float[np.ndarray, "4 4"] | None = None,
 ) -> None:
     """Write slices, or label maps, as one NIfTI-1 volume, .nii or .nii.gz; channels become its fourth dimension.
 
-    `spacing`: mm between slices, rows and columns. The slices are axial in the orientation of `data.nifti`, so that
-    `list_nifti(axis="axial")` gives back the same values; `affine` says otherwise, from (column, row, slice) to mm in
-    (right, anterior, superior). ValueError for what NIfTI-1 has not: 64-bit integers, booleans, more than 32767 slices.
+    The slices are axial in the orientation of `data.nifti`, 1 mm in each direction, so that `list_nifti(axis="axial")`
+    gives back the same values. ValueError for what NIfTI-1 has not: 64-bit integers, booleans, more than 32767 slices.
     """
     nibabel = medical("nibabel")
     if images.dtype.name not in TYPES:
@@ -54,9 +50,7 @@ def write_nifti_stack(
         raise ValueError(f"{path}: {len(images)} slices, and a NIfTI volume has at most {LONGEST}: use another format")
     if not path.name.endswith(SUFFIXES):
         raise ValueError(f"{path}: the name of a NIfTI stack ends in {' or '.join(SUFFIXES)}")
-    if affine is None:
-        between, rows, columns = spacing
-        affine = np.diag([-columns, -rows, between, 1.0])  # columns run to the left, rows to the back, slices up
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])  # columns run to the left, rows to the back, slices up
     pattern = "n h w -> w h n" if images.ndim == 3 else "n c h w -> w h n c"
     image = nibabel.Nifti1Image(rearrange(images, pattern), affine)
     image.header.set_xyzt_units("mm")

@@ -41,12 +41,15 @@ def read_pixels(path: Path, spec: ImageSpec) -> UInt[np.ndarray, "c h w"]:
 
 
 def file_values(pixels: UInt[np.ndarray, "c h w"], spec: ImageSpec) -> Num[np.ndarray, "c h w"]:
-    """The values that a file of this set holds for `pixels`, in `spec.file_dtype`."""
+    """The values that a file of this set holds for `pixels`, in `spec.file_dtype`: clipped to what that can hold."""
     assert pixels.dtype.name == spec.dtype
     if spec.file_dtype is None:
         return pixels
     physical = spec.intensity.inverse(pixels / np.iinfo(spec.dtype).max)
-    return (physical if spec.file_dtype.startswith("float") else np.rint(physical)).astype(spec.file_dtype)
+    if spec.file_dtype.startswith("float"):
+        return physical.astype(spec.file_dtype)
+    limits = np.iinfo(spec.file_dtype)  # the range of the set may be wider than what its files hold
+    return np.clip(np.rint(physical), limits.min, limits.max).astype(spec.file_dtype)
 
 
 def write_png(path: Path, pixels: UInt[np.ndarray, "c h w"]) -> None:

@@ -49,8 +49,11 @@ def list_yolo(config: YoloConfig) -> Listing:
     folder = existing_folder(config.path)
     label_names = [BACKGROUND, *_class_names(folder)]
     files = names_below(folder)
-    images = _of_subset(config, [name for name in files if "images" in _folders(name) and is_image(name)])
-    texts = _of_subset(config, [name for name in files if "labels" in _folders(name) and name.endswith(".txt")])
+    images = [name for name in files if "images" in _folders(name) and is_image(name)]
+    wanted = {_label_name(name) for name in images}
+    texts = [name for name in files if "labels" in _folders(name) and name.endswith(".txt")]
+    texts = [name for name in texts if name in wanted or PurePosixPath(name).name not in NO_LABELS]
+    images, texts = _of_subset(config, images), set(_of_subset(config, texts))
     entries, foreign, image_of = [], [], {}
     for name in images:
         label = _label_name(name)
@@ -62,8 +65,7 @@ def list_yolo(config: YoloConfig) -> Listing:
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         read = partial(_read, folder / name, label_path, config, len(label_names) - 1)
         entries.append(Entry(name, digest, read, lossy=is_lossy(name)))
-    orphans = [name for name in texts if name not in image_of and PurePosixPath(name).name not in NO_LABELS]
-    foreign += [(name, "a label file without an image") for name in orphans]
+    foreign += [(name, "a label file without an image") for name in texts - image_of.keys()]
     if not entries:
         raise ValueError(f"no images in {folder}: a YOLO set has them in a folder called images")
     listing = Listing(entries, sorted(foreign), label_names)

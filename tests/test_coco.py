@@ -119,6 +119,8 @@ def test_fields_of_the_images_as_group_and_as_attributes(tmp_path):
     assert loaded.train.spec.attributes == {"sensor": ["X", "Y"]}
     assert loaded.val.names in (["c.png"], ["a.png", "b.png"])  # a and b are of one scene
     assert "Groups by scene" in loaded.report
+    both = load_coco(tmp_path, whole, group="scene", image_attributes=["sensor", "scene"], val_fraction=0.3)
+    assert both.train.spec.attributes == {"sensor": ["X", "Y"]}  # what is a group is no condition
     with pytest.raises(ValueError, match=r"data\.group=scen: a\.png has no scen \("):
         load_coco(tmp_path, whole, group="scen")
     with pytest.raises(ValueError, match=r"data\.image_attributes: no image in .* has a sensr"):
@@ -146,7 +148,11 @@ def test_lists_and_validation_annotations(tmp_path):
     other["annotations"][0]["category_id"] = 1
     other["annotations"].pop()
     (tmp_path / "val.json").write_text(json.dumps(other))
-    loaded = load_coco(tmp_path, val_annotations=str(tmp_path / "val.json"))
+    with pytest.raises(ValueError, match=r"a\.png is in training and in validation \(1 such images\): leave them out"):
+        load_coco(tmp_path, val_annotations=str(tmp_path / "val.json"))
+    (tmp_path / "list.txt").write_text("b.png\nc.png\n")
+    options = {"file_list": str(tmp_path / "list.txt"), "val_annotations": str(tmp_path / "val.json")}
+    loaded = load_coco(tmp_path, **options)
     assert loaded.val.spec == loaded.train.spec
     assert np.unique(loaded.val.label_maps([0])).tolist() == [0, 2]
     other["categories"][0]["name"] = "whale"

@@ -22,6 +22,8 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
+from data import load_images
+from data.attributes import with_groups
 from data.dicom import DicomConfig, list_dicom
 from data.item import Listing
 
@@ -294,6 +296,30 @@ def test_patients_are_groups_and_nothing_of_theirs_is_seen(folder):
     assert [entry.attributes for entry in listing.entries] == [{"Modality": "CT", "SeriesDescription": "unknown"}] * 4
     shown = {entry.group for entry in listed(str(folder), hide_patients=False).entries}
     assert shown == {"MRN-4711", "MRN-4712", "1.2.999.0"}  # the study, where the ID is blank
+
+
+def test_a_patient_in_training_and_in_a_validation_folder(tmp_path):
+    for k, (place, patient) in enumerate([("train", "A"), ("train", "B"), ("val", "A"), ("val", "C")]):
+        save(tmp_path / place / patient / "x", pixels(8, 8), series=f"1.2.{k}", patient=patient, StudyInstanceUID="")
+    options = {"val_path": str(tmp_path / "val"), "image_size": 8, "value_range": [0, 4095]}
+    path, cache = str(tmp_path / "train"), tmp_path / "cache"
+    says = r"patient A is in training and in validation \(1 such groups\): hold whole groups out, or say .* data\.group"
+    with pytest.raises(ValueError, match=says):
+        load_images(DicomConfig(path=path, hide_patients=False, **options), cache_dir=cache)
+    loaded = load_images(DicomConfig(path=path, group="folder", **options), cache_dir=cache)
+    assert loaded.report.endswith("Groups by folder, none divided: 2 to train on, 2 held out.")
+    for k, (place, folder) in enumerate([("train", "A"), ("train", "B"), ("val", "A"), ("val", "C")]):
+        tags = {"patient": "", "series": "", "StudyInstanceUID": ""}
+        save(tmp_path / place / folder / "x", pixels(8, 8), InstanceNumber=k, **tags)
+    loaded = load_images(DicomConfig(path=path, **options), cache_dir=cache)  # nothing is known of these
+    assert loaded.report.endswith("Groups by patient, none divided: 2 to train on, 2 held out.")
+
+
+def test_the_folder_of_a_frame_is_that_of_its_file(folder):
+    for k, name in enumerate(("p/1/a", "p/1/b", "q/c")):
+        save(folder / name, pixels(4, 5), series=f"1.2.{k}")
+    grouped = with_groups(listed(str(folder)), "folder")
+    assert sorted(entry.group or "" for entry in grouped.entries) == ["p/1", "p/1", "q"]
 
 
 def test_a_patients_name_in_a_damaged_tag_is_not_repeated(folder):

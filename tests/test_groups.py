@@ -1,5 +1,6 @@
 """Attributes from a table, groups from anywhere, and a split that divides no group."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from data.attributes import attribute_numbers, attribute_values, describe_attrib
 from data.folder import FolderConfig
 from data.image_set import ImageSet, ImageSpec, LoadedImages
 from data.item import Entry, Item, Listing
+from data.nifti import NiftiConfig
 from data.split import split
 
 
@@ -90,6 +92,11 @@ def test_an_attribute_that_is_a_group_is_no_attribute():
     assert with_groups(listing, None) is listing
     own = Listing([entry("1.png", group="s1")], grouped_by="scene")
     assert with_groups(own, "scene") is own
+    stated = Listing([entry("1.png", group="s1", scene="x"), entry("2.png", group="s2", scene="x")], grouped_by="scene")
+    grouped = with_groups(stated, "scene")  # of a table: it goes before what a reader takes from names
+    assert [(e.group, dict(e.attributes)) for e in grouped.entries] == [("x", {})] * 2
+    volume = Listing([replace(entry("a/p/t1/0001"), file="a/p/t1.nii")])
+    assert [e.group for e in with_groups(volume, "folder").entries] == ["a/p"]
 
 
 def test_a_group_that_images_lack():
@@ -209,3 +216,25 @@ def test_a_group_held_out_by_hand_must_be_whole(tmp_path):
     (tmp_path / "val.txt").write_text("p1/0.png\np1/1.png\n")
     loaded = load(folder, group="folder", val_list=str(tmp_path / "val.txt"))
     assert "2 to train on, 1 held out" in loaded.report
+
+
+def test_a_table_of_a_set_without_a_usable_file_leaves_the_error_to_the_files(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.nii").write_bytes(b"junk" * 200)
+    options = {"image_size": 8, "attributes": table(tmp_path, "file,patient\na,p\n"), "group": "patient"}
+    with pytest.raises(ValueError, match=r"1 of 1 files cannot be used; a\.nii: not a NIfTI file"):
+        load_images(NiftiConfig(path=str(tmp_path / "images"), **options), cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("val_path", ["images", "images/../images"])
+def test_a_validation_folder_that_is_the_training_folder(tmp_path, val_path):
+    folder = save(tmp_path / "images", "1.png", "2.png")
+    with pytest.raises(ValueError, match=r"1\.png is in training and in validation \(2 such images\)"):
+        load(folder, val_path=str(tmp_path / val_path))
+
+
+def test_folders_of_one_name_in_two_places_are_two_groups(tmp_path):
+    for k, place in enumerate(("train", "val")):
+        save(tmp_path / place, *(f"p{i}/{k}.png" for i in range(2)))
+    loaded = load(tmp_path / "train", val_path=str(tmp_path / "val"), group="folder")
+    assert loaded.report.endswith("Groups by folder, none divided: 2 to train on, 2 held out.")

@@ -407,6 +407,7 @@ def broken_files(folder: Path) -> dict[str, str]:
     save(folder / "inf.npy", np.array([[1.0, np.inf]]))
     save(folder / "complex.npy", np.ones((8, 8), np.complex64))
     save(folder / "volume.npy", np.ones((2, 8, 8, 3), np.float32))
+    save(folder / "first.npy", np.ones((1, 16, 16), np.float32))
     np.save(folder / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     save(folder / "alpha.png", np.dstack([colour(), np.full((8, 8), 200, np.uint8)]))
     save(folder / "alpha.tif", np.dstack([colour(), grey()]), photometric="rgb", extrasamples=["unassalpha"])
@@ -437,6 +438,7 @@ def broken_files(folder: Path) -> dict[str, str]:
         "inf.npy": "infinite",
         "complex.npy": "amplitude",
         "volume.npy": r"shape \(2, 8, 8, 3\)",
+        "first.npy": r"shape \(1, 16, 16\) looks like \(channels, height, width\): save it as \(height, width, channels\)",
         "object.npy": "allow_pickle=False",
         "alpha.png": "partly transparent",
         "alpha.tif": "partly transparent",
@@ -618,6 +620,9 @@ def test_file_lists_that_are_no_lists(folder):
         ({"value_range": [3]}, r"data\.value_range"),
         ({"value_range": "wide"}, r"data\.value_range"),
         ({"value_range": [5, 1]}, "low must be below high"),
+        ({"value_range": [-1e308, 1e308]}, "low must be below high"),
+        ({"intensity": "db", "value_range": [0, 100_000]}, "within 6000 of 0, got 0.0..100000.0"),
+        ({"intensity": "db", "value_range": [-100_000, 0]}, "within 6000 of 0"),
         ({"image_size": "64px"}, r"data\.image_size=64px"),
     ],
 )

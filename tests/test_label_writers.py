@@ -291,11 +291,13 @@ def test_a_sample_without_a_label_map_is_named(tmp_path, name):
         WRITERS[name](tmp_path / "set", samples, SPECS["8 bits"])
 
 
-def test_npz_refuses_samples_of_which_some_have_a_class(tmp_path):
-    samples = drawn(tmp_path, SPECS["8 bits"], label_maps())
-    samples[0] = SampleFiles(samples[0].name, samples[0].image, samples[0].label_map)
-    with pytest.raises(ValueError, match="1 of 4 samples have no class"):
-        write_npz(tmp_path, samples, NAMES)
-    samples = [SampleFiles(s.name, s.image, attributes={"name": "a"}) for s in samples]
-    with pytest.raises(ValueError, match="attribute name has the name of another array"):
-        write_npz(tmp_path, samples, NAMES)
+def test_an_archive_keeps_attributes_that_few_samples_have_or_that_are_called_like_arrays(tmp_path):
+    samples, names = drawn(tmp_path, SPECS["8 bits"], label_maps()), ("label", "mask", "name", "file", "attribute.x")
+    given = [
+        SampleFiles(s.name, s.image, s.label_map, {**dict.fromkeys(names, s.name), **({"plane": "top"} if i else {})})
+        for i, s in enumerate(samples)
+    ]
+    path = write_npz(tmp_path / "set", given, NAMES)
+    read = {entry.name: entry.attributes for entry in list_npz(NpzConfig(path=str(path))).entries}
+    expected = {s.name: dict(s.attributes) for s in given}
+    assert read == expected

@@ -1,9 +1,14 @@
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from label_files import grey, load, load_masks, save, write_mask_set
 from PIL import Image
+
+from data.decode import decode
 
 
 def test_integer_masks_become_consecutive_labels(tmp_path):
@@ -120,3 +125,82 @@ def test_settings(tmp_path):
         load("masks", folder / "images", masks=str(folder / "maks"))
     with pytest.raises(ValueError, match=r"data\.palette: no file"):
         load_masks(folder, palette="nowhere.json")
+
+
+def test_a_value_that_a_geotiff_declares_to_be_no_data_is_a_label_like_others(tmp_path):
+    folder = write_mask_set(tmp_path)
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:4] = 5
+    for name in "abc":
+        (folder / "masks" / f"{name}.png").unlink()
+        tifffile.imwrite(folder / "masks" / f"{name}.tif", mask, extratags=[(42113, "s", 0, "0", True)])
+    assert np.array_equal(load_masks(folder).train.label_maps([0])[0], mask // 5)
+    for name in "abc":
+        path = folder / "masks" / f"{name}.tif"
+        tifffile.imwrite(path, colours((0, 0, 9)), photometric="rgb", extratags=[(42113, "s", 0, "0", True)])
+    assert load_masks(folder).train.label_maps([0])[0].any(axis=1).tolist() == [True] + [False] * 7
+
+
+def png(values: np.ndarray, bits: int) -> bytes:
+    """A grey PNG of 1, 2, 4 or 8 bits, its width a multiple of 8 pixels."""
+    packed = np.zeros((len(values), values.shape[1] * bits // 8), np.uint8)
+    for k in range(8 // bits):
+        packed |= values[:, k :: 8 // bits] << (8 - bits * (k + 1))
+    rows = np.concatenate([np.zeros((len(values), 1), np.uint8), packed], axis=1)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", values.shape[1], len(values), bits, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows.tobytes()))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_numbers_of_few_bits_are_read_as_they_are_stored(tmp_path, bits):
+    folder = write_mask_set(tmp_path, 1)
+    values = np.random.default_rng(0).integers(0, 2**bits, (8, 8)).astype(np.uint8) % 16
+    values.flat[:2] = 0, min(2**bits, 16) - 1
+    (folder / "masks" / "a.png").write_bytes(png(values, bits))
+    train = load_masks(folder).train
+    assert train.spec.label_names == ["background", *(f"label_{k}" for k in np.unique(values)[1:])]
+    stated = np.array([0, *(int(name[6:]) for name in train.spec.label_names[1:])])
+    assert np.array_equal(stated[train.label_maps([0])[0]], values)
+    white = 255 // (2**bits - 1)  # a picture is shown over the whole range
+    assert np.array_equal(decode(folder / "masks" / "a.png")[0], white * values)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".npy"])
+def test_yes_and_no_are_1_and_0(tmp_path, suffix):
+    folder = write_mask_set(tmp_path, 1)
+    (folder / "masks" / "a.png").unlink()
+    {".tif": tifffile.imwrite, ".npy": np.save}[suffix](folder / "masks" / f"a{suffix}", np.eye(8, dtype=bool))
+    assert load_masks(folder).train.spec.label_names == ["background", "label_1"]
+
+
+def test_colours_are_numbers_for_their_names_or_names_for_their_numbers(tmp_path):
+    folder = write_mask_set(tmp_path, 1)
+    save(folder / "masks" / "a.png", colours((255, 0, 0)))
+    (folder / "labels.json").write_text('{"1": "#ff0000"}')
+    assert load_masks(folder).train.spec.label_names == ["background", "1"]
+    save(folder / "masks" / "a.png", np.eye(8, dtype=np.uint8))
+    (folder / "labels.json").write_text('{"0": "background", "1": "#ff0000"}')  # what is written for found colours
+    assert load_masks(folder).train.spec.label_names == ["background", "#ff0000"]
+
+
+def test_masks_of_nothing_but_background(tmp_path):
+    folder, val = write_mask_set(tmp_path / "train"), write_mask_set(tmp_path / "val")
+    for name in "abc":
+        save(val / "masks" / f"{name}.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(ValueError, match=r"no mask of the images in .* holds anything but 0"):
+        load_masks(val)
+    loaded = load_masks(folder, val_path=str(val / "images"), val_masks=str(val / "masks"))
+    assert not loaded.val.label_maps(range(3)).any()
+    for name in "abc":
+        (val / "masks" / f"{name}.png").write_text("no mask")
+    with pytest.raises(ValueError, match=r"3 of 3 files cannot be used; a\.png: its mask a\.png"):
+        load_masks(val)

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data import load_images
+from data.attributes import with_groups
 from data.item import Item, Listing
 from data.nifti import NiftiConfig, list_nifti
 from data.nifti_volume import read_volume
@@ -245,6 +247,78 @@ def test_names_groups_and_attributes(folder):
     assert [entry.group for entry in listing.entries[::2]] == ["a/x", "sub-07", "y_0001"]
     assert not any(entry.attributes for entry in listing.entries)
     assert listing.label_names == []
+
+
+@pytest.mark.parametrize(
+    ("names", "groups"),
+    [
+        (["p0/t1.nii", "p0/T2.nii.gz", "p1/flair.nii"], ["p0", "p0", "p1"]),
+        (["t1.nii", "t2.nii"], [".", "."]),
+        (["a_0000.nii", "a_0001.nii", "b_0000.nii", "b_0001.nii"], ["a", "a", "b", "b"]),  # nnU-Net
+        (["a_0001.nii", "a_0002.nii"], ["a_0001", "a_0002"]),  # channels count from 0
+        ([f"scan_{i:04d}.nii" for i in range(9)], [f"scan_{i:04d}" for i in range(9)]),  # too many for channels
+        (["x/sub-1_t1w.nii", "sub-1/t1.nii"], ["sub-1", "sub-1"]),
+    ],
+)
+def test_volumes_of_one_patient_by_their_names(folder, names, groups):
+    for name in names:
+        save(folder / name, voxels(2, 2, 1))
+    of_volume = {entry.file: entry.group for entry in listed(str(folder)).entries}
+    assert [of_volume[name] for name in names] == groups
+
+
+def test_the_folder_of_a_slice_is_that_of_its_file(folder):
+    for name in ("p0/a.nii", "p0/b.nii.gz", "x/p1/a.nii"):
+        save(folder / name, voxels(2, 2, 2))
+    grouped = with_groups(listed(str(folder), group="folder"), "folder")
+    assert [entry.group for entry in grouped.entries[::2]] == ["p0", "p0", "x/p1"]
+
+
+def test_a_list_names_volumes_with_their_endings_or_without(folder, tmp_path):
+    for name in ("a.nii", "b.nii.gz", "s/c.nii.gz", "d.nii"):
+        save(folder / name, voxels(2, 2, 2))
+    lists = {field: str(tmp_path / field) for field in ("file_list", "val_list")}
+    (tmp_path / "file_list").write_text("a.nii\ns/c.nii.gz\nd/0001\n")
+    (tmp_path / "val_list").write_text("b.nii.gz\n")
+    names = [entry.name for entry in listed(str(folder), **lists).entries]
+    assert names == ["a/0000", "a/0001", "d/0001", "s/c/0000", "s/c/0001"]
+    assert {entry.file for entry in listed(str(folder), val_list=lists["val_list"]).entries} == {
+        "a.nii", "s/c.nii.gz", "d.nii",
+    }  # fmt: skip
+    (tmp_path / "val_list").write_text("s/c\n")
+    with pytest.raises(ValueError, match=r"s/c/0000 is in data\.file_list and in data\.val_list \(2 such names\)"):
+        listed(str(folder), **lists)
+    (tmp_path / "val_list").write_text("c.nii.gz\n")
+    with pytest.raises(ValueError, match=r"data\.val_list: c\.nii\.gz is not in"):
+        listed(str(folder), **lists)
+
+
+def test_a_table_says_who_the_patients_are(folder, tmp_path):
+    for i in range(8):
+        save(folder / f"{'ab'[i % 2]}{i // 2}.nii.gz", voxels(8, 8, 1))
+    rows = "".join(f"{v}{i}{'.nii.gz' * (v == 'a')},P{i},{v}\n" for i in range(4) for v in "ab")
+    (tmp_path / "table.csv").write_text(f"file,patient,visit\n{rows}")
+    options = {"attributes": str(tmp_path / "table.csv"), "group": "patient", "image_size": 8, "val_fraction": 0.25}
+    loaded = load_images(NiftiConfig(path=str(folder), **options), cache_dir=tmp_path / "cache")
+    assert loaded.train.spec.attributes == {"visit": ["a", "b"]}
+    assert [name[1] for name in loaded.val.names] == [loaded.val.names[0][1]] * 2
+    assert "Groups by patient, none divided: 3 to train on, 1 held out." in loaded.report
+
+
+def test_a_name_says_who_a_patient_is_elsewhere_under_bids_alone(tmp_path):
+    options = {"val_path": str(tmp_path / "val"), "image_size": 8}
+    for place in ("train", "val"):
+        for name in ("case1", "case2"):
+            save(tmp_path / place / f"{name}.nii", voxels(8, 8, 1))
+    loaded = load_images(NiftiConfig(path=str(tmp_path / "train"), **options), cache_dir=tmp_path / "cache")
+    assert loaded.report.endswith("Groups by patient, none divided: 2 to train on, 2 held out.")
+    for place in ("train", "val"):
+        for name in ("case1", "case2"):
+            (tmp_path / place / f"{name}.nii").rename(tmp_path / place / f"sub-{name}_T1w.nii")
+    with pytest.raises(ValueError, match=r"val/sub-case1_T1w/0000 is in training and in validation \(2 such images\)"):
+        load_images(NiftiConfig(path=str(tmp_path), on_error="skip", **options), cache_dir=tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"patient sub-case1 is in training and in validation \(2 such groups\)"):
+        load_images(NiftiConfig(path=str(tmp_path / "train"), **options), cache_dir=tmp_path / "cache")
 
 
 def test_several_axes_are_an_attribute(folder):
@@ -598,12 +672,12 @@ def test_a_stack_reads_back_exactly(tmp_path, dtype, suffix):
     labels = RNG.integers(0, 3, (5, 3, 4)).astype(np.uint8)
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
-    write_nifti_stack(tmp_path / "images" / f"s{suffix}", slices.astype(dtype), spacing=(3.0, 0.5, 0.5))
-    write_nifti_stack(tmp_path / "labels" / f"s{suffix}", labels, spacing=(3.0, 0.5, 0.5))
+    write_nifti_stack(tmp_path / "images" / f"s{suffix}", slices.astype(dtype))
+    write_nifti_stack(tmp_path / "labels" / f"s{suffix}", labels)
     read = items(listed(str(tmp_path / "images"), labels=str(tmp_path / "labels"), axis="axial"))
     np.testing.assert_array_equal([item.image[0] for item in read], slices)
     np.testing.assert_array_equal([item.label_map for item in read], labels)
-    assert nib.load(tmp_path / "images" / f"s{suffix}").header.get_zooms() == (0.5, 0.5, 3.0)
+    assert nib.load(tmp_path / "images" / f"s{suffix}").header.get_zooms() == (1.0, 1.0, 1.0)
     assert read[0].image.dtype.name == ("int32" if dtype == "int16" else dtype)
 
 
@@ -611,14 +685,6 @@ def test_a_stack_of_several_channels(folder):
     slices = voxels(5, 2, 3, 4)
     write_nifti_stack(folder / "s.nii", slices)
     np.testing.assert_array_equal(images(listed(str(folder))), slices)
-
-
-def test_a_stack_keeps_the_affine_it_is_given(folder):
-    affine = np.array([[0, 0, 2, 1], [-1, 0, 0, 2], [0, -1, 0, 3], [0, 0, 0, 1]], float)  # sagittal slices
-    slices = voxels(5, 3, 4)
-    write_nifti_stack(folder / "s.nii", slices, affine=affine)
-    np.testing.assert_array_equal(nib.load(folder / "s.nii").affine, affine)
-    np.testing.assert_array_equal(images(listed(str(folder), axis="sagittal"))[:, 0], slices)
 
 
 def test_a_stack_is_the_same_file_each_time(tmp_path):

@@ -1,6 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from label_files import grey, load
+
+from data.npz import NpzConfig, list_npz
 
 IMAGES = np.stack([grey(seed=i) for i in range(4)])
 MAPS = (IMAGES > 200).astype(np.uint8) + (IMAGES > 250)
@@ -60,6 +64,19 @@ def test_an_item_a_file(tmp_path):
     with pytest.raises(ValueError, match=r"1 of 3 files cannot be used; 1\.npz: truncated or damaged"):
         load("npz", folder)
     assert len(load("npz", folder, on_error="skip").train) == 2
+
+
+def test_a_folder_is_listed_without_keeping_its_label_maps(tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for i in range(10):
+        np.savez_compressed(folder / f"{i}.npz", image=np.zeros((300, 300), np.uint8), mask=np.full((300, 300), i))
+    tracemalloc.start()
+    listing = list_npz(NpzConfig(path=str(folder)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(listing.label_names) == 10
+    assert peak < 5 * 300 * 300 * 8  # bytes of five maps
 
 
 def test_images_alone_have_no_label_maps(tmp_path):

@@ -102,3 +102,9 @@ def test_a_set_with_gaps_loads_and_the_fill_value_makes_another_set(tmp_path):
         assert loaded.train.integers([0])[0, 0, 0, 0] == 0
         keys.add(loaded.key)
     assert len(keys) == 2
+
+
+def test_a_masks_no_data_is_a_value(tmp_path):
+    path = geotiff(tmp_path / "a.tif", np.eye(4, dtype=np.uint8), "0")
+    for options in ({"indexed": True}, {"every_value": True}):
+        assert np.array_equal(decode(path, **options)[0], np.eye(4))

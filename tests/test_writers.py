@@ -125,3 +125,20 @@ def test_animation_holds_every_frame(tmp_path):
             assert np.asarray(image.convert("L"))[0, 0] == 20 * i
         assert image.info["duration"] > 1000
     write_animation(tmp_path / "one.gif", [np.zeros((3, 6, 8), np.uint8)])
+
+
+@pytest.mark.parametrize(
+    ("file_dtype", "intensity", "expected"),
+    [
+        ("uint16", ("linear", -100.0, 700.0), [0, 700]),  # data.window=[300,800] of unsigned MR values
+        ("uint8", ("db", 0.0, 50.0), [1, 255]),  # 50 dB is an amplitude of 316
+        ("uint8", ("linear", -50.0, 300.0), [0, 255]),
+        ("int32", ("linear", -3e9, 3e9), [-(2**31), 2**31 - 1]),
+    ],
+)
+def test_a_range_wider_than_the_files_type_is_cut_off_not_wrapped_round(file_dtype, intensity, expected):
+    wide = spec(1, "uint16", file_dtype, *intensity)
+    values = file_values(np.arange(0, 65536, 257, dtype=np.uint16).reshape(1, 1, -1), wide)
+    assert values.dtype == file_dtype
+    assert values[0, 0, [0, -1]].tolist() == expected
+    assert (np.diff(values[0, 0].astype(np.int64)) >= 0).all()

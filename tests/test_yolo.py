@@ -46,6 +46,8 @@ def test_subsets_of_both_layouts(tmp_path, layout):
     assert loaded.train.label_maps([0, 1])[:, 0, 0].tolist() == [1, 2]
     assert np.array_equal(loaded.val.integers([0])[0, 0], grey(seed=2))
     assert len(load("yolo", folder, subset="all").train) == 3
+    with pytest.raises(ValueError, match=r"a\.png is in training and in validation \(1 such images\)"):
+        load("yolo", folder, subset="all", val_subset="val")
     with pytest.raises(ValueError, match=r"data\.subset=tests: .* has train, val"):
         load("yolo", folder, subset="tests")
 
@@ -84,3 +86,16 @@ def test_a_changed_label_is_a_changed_set(tmp_path):
     assert load("yolo", folder).key == first
     (folder / "labels" / "c.txt").write_text("0 0.5 0.5 0.1 0.1\n")
     assert load("yolo", folder).key != first
+
+
+def test_names_of_classes_beside_the_subsets_of_labels_are_no_subset(tmp_path):
+    folder = tmp_path / "set"
+    save(folder / "images" / "train" / "a.png", grey())
+    (folder / "labels" / "train").mkdir(parents=True)
+    (folder / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 1 1\n")
+    for name in ("classes.txt", "labels/classes.txt"):
+        (folder / name).write_text("ship\n")
+    assert load("yolo", folder).train.label_maps([0]).all()
+    (folder / "images" / "train" / "a.png").rename(folder / "images" / "train" / "train.png")
+    (folder / "labels" / "train" / "a.txt").rename(folder / "labels" / "train" / "train.txt")
+    assert load("yolo", folder).train.label_maps([0]).all()  # the labels of an image, whatever it is called
