@@ -92,7 +92,7 @@ def _read(path: Path, config: CocoConfig, record: dict[str, Any], own: list[Any]
     stated = (record.get("height", h), record.get("width", w))
     if stated != (h, w):
         raise ValueError(f"the annotations are for {stated[0]} x {stated[1]} pixels, the image has {h} x {w}")
-    return Item(item.image, *rasterised(own, label_of, (h, w), config.label_from)) if own else item
+    return Item(item.image, rasterised(own, label_of, (h, w), config.label_from)) if own else item
 
 
 def _check_facts(config: CocoConfig, path: Path, entries: list[Entry]) -> None:

@@ -43,23 +43,20 @@ def read_coco(path: Path) -> CocoFile:
 
 def rasterised(
     annotations: list[Row], label_of: dict[int, int], shape: tuple[int, int], label_from: str
-) -> tuple[UInt8[np.ndarray, "h w"], list[Box]]:
-    """The label map of an image's annotations, smaller ones on top, and their boxes but those of crowds.
+) -> UInt8[np.ndarray, "h w"]:
+    """The label map of an image's annotations, smaller ones on top.
 
     `label_of`: the label of each category's id. `label_from`: masks (a box where there is none) or boxes. ValueError
     for an annotation of no category, or without a place.
     """
-    masks, boxes = [], []
+    masks = []
     for annotation in annotations:
         category = annotation.get("category_id")
         label = label_of.get(category) if type(category) is int else None
         if label is None:
             raise ValueError(f"the annotation {_short(annotation)} is of a category that the file does not list")
-        box = _box(annotation, label)
-        masks.append((_mask(annotation, box, shape, label_from), label))
-        if box is not None and not annotation.get("iscrowd"):
-            boxes.append(box)
-    return paint(masks, shape), boxes
+        masks.append((_mask(annotation, _box(annotation, label), shape, label_from), label))
+    return paint(masks, shape)
 
 
 def fact(record: Row, key: str | None) -> str | None:

@@ -199,7 +199,7 @@ def _rasterised(record: Row, own: list[Row], label_of: dict[int, int], label_fro
     h, w = record.get("height"), record.get("width")
     if type(h) is not int or type(w) is not int or min(h, w) < 1 or h * w > MAX_PIXELS:
         raise ValueError("its record needs a width and a height, in pixels")
-    return rasterised(own, label_of, (h, w), label_from)[0]
+    return rasterised(own, label_of, (h, w), label_from)
 
 
 def _planes_of(file: Path, how: FolderConfig) -> Num[np.ndarray, "c h w"]:

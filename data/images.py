@@ -212,8 +212,7 @@ def _labelled_alike(listing: Listing, names: list[str]) -> Listing:
 
 def _renumbered(read: Callable[[], Item], table: np.ndarray) -> Item:
     item = read()
-    boxes = [replace(box, label=int(table[box.label])) for box in item.boxes]
-    return Item(item.image, None if item.label_map is None else table[item.label_map], boxes)
+    return Item(item.image, None if item.label_map is None else table[item.label_map])
 
 
 def _check_apart(config: FolderConfig, train: _Loaded, val: _Loaded) -> None:

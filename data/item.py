@@ -27,13 +27,11 @@ class Box:
 class Item:
     """What was read: the image in its own size and physical values, and its labels where there are any.
 
-    `label_map[y, x]` is 0 for the background and k for `Listing.label_names[k]`. Boxes may stand beside a label map
-    (instances of it) or be what it was rasterised from.
+    `label_map[y, x]` is 0 for the background and k for `Listing.label_names[k]`.
     """
 
     image: Num[np.ndarray, "c h w"]
     label_map: UInt8[np.ndarray, "h w"] | None = None
-    boxes: list[Box] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Annotations in YOLO's text files: `data=yolo data.path=DIR` with folders images/ and labels/ and a data.yaml."""
 
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass, replace
 from functools import partial
@@ -140,28 +141,25 @@ def _read(path: Path, label_path: Path | None, config: YoloConfig, classes: int)
     except UnicodeDecodeError:
         raise ValueError(f"{label_path.name} is not a text file") from None
     shape = item.image.shape[1:]
-    masks, boxes = [], []
+    masks = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            mask, box = _drawn(*_parse(line, classes), shape)
+            label, values = _parse(line, classes)
+            masks.append((_drawn(label, values, shape), label))
         except ValueError as error:
             raise ValueError(f"line {number} of {label_path.name}: {error}") from None
-        masks.append((mask, box.label))
-        boxes.append(box)
-    return Item(item.image, paint(masks, shape), boxes)
+    return Item(item.image, paint(masks, shape))
 
 
-def _drawn(label: int, values: list[float], shape: tuple[int, int]) -> tuple[Bool[np.ndarray, "h w"], Box]:
+def _drawn(label: int, values: list[float], shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     h, w = shape
     if len(values) == 4:
         x, y, width, height = values
-        box = Box((x - width / 2) * w, (y - height / 2) * h, width * w, height * h, label)
-        return box_mask(box, shape), box
-    xs, ys = [x * w for x in values[0::2]], [y * h for y in values[1::2]]
-    corners = [value for corner in zip(xs, ys, strict=True) for value in corner]
-    return polygon_mask([corners], shape), Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys), label)
+        return box_mask(Box((x - width / 2) * w, (y - height / 2) * h, width * w, height * h, label), shape)
+    corners = [value * side for value, side in zip(values, itertools.cycle((w, h)))]
+    return polygon_mask([corners], shape)
 
 
 def _parse(line: str, classes: int) -> tuple[int, list[float]]:
