@@ -66,13 +66,11 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
 
     `how`: as what was given was read. ValueError where no sample was good enough.
     """
-    rows = sorted((row for row in read_manifest(out) if row["index"] < wanted), key=lambda row: row["index"])
-    report(
-        rows,
-        {i: why for i, why in read_given_up(out).items() if i < wanted},
-        wanted,
-        looked=config.min_label_iou > 0 or config.reject_copies is not None,
-    )
+    rows = sorted(read_manifest(out), key=lambda row: row["index"])
+    if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
+        print(f"{earlier} of the {len(rows)} samples in {out} are from an earlier call that asked for more")
+    given_up = {index: why for index, why in read_given_up(out).items() if index < wanted}
+    report(rows, given_up, wanted, looked=config.min_label_iou > 0 or config.reject_copies is not None)
     if not rows:
         raise ValueError("not one sample was good enough: ask for a lower min_label_iou or more max_attempts")
     samples = [sample_files(out, row) for row in rows]

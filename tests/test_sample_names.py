@@ -221,7 +221,7 @@ def test_volumes_that_may_not_be_copied(of_scans, scans, draw):
 
 
 @pytest.mark.parametrize("classes", [True, False], ids=["classes", "no class"])
-def test_samples_of_no_volume_are_stacked_by_class(classes, draw, tmp_path):
+def test_samples_of_no_volume_are_stacked_by_class(classes, draw, tmp_path, capsys):
     spec = ImageSpec(1, 8, 8, attributes=ATTRIBUTES if classes else {}, **LABELS)
     out = draw(write_checkpoint(tmp_path / "joint.pt", spec), "num_samples=5", "format=nifti")
     assert rows(out)[3]["file"] == ("images/dog/000003.png" if classes else "images/000003.png")
@@ -234,6 +234,7 @@ def test_samples_of_no_volume_are_stacked_by_class(classes, draw, tmp_path):
     # fewer than there are already
     draw(tmp_path / "joint.pt", "num_samples=2", "format=nifti")
     assert len(read_back(out)) == 5
+    assert "3 of the 5 samples in" in capsys.readouterr().out
 
 
 def test_a_model_of_image_files_says_so_when_it_is_given_volumes(scans, draw, tmp_path, capsys):
