@@ -59,8 +59,16 @@ def sample(config: SampleConfig) -> Path:
     done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
-    missing = [i for i in range(len(request)) if i not in done]
-    start = time.perf_counter()
+    draw_all(out, drawing, judge, origin, [i for i in range(len(request)) if i not in done])
+    finish(out, config, spec, how, len(request))
+    if config.trajectory:
+        write_trajectory(out, drawing)
+    return out
+
+
+def draw_all(out: Path, drawing: Drawing, judge: Judge, origin: dict[str, Any], missing: list[int]) -> None:
+    """Draw and write the samples number `missing`, batch by batch; Interrupted after a signal, with what was done kept."""
+    config, start = drawing.config, time.perf_counter()
     bar = tqdm(total=len(missing), unit="image", mininterval=bar_interval())
     with bar, InterruptGuard() as guard, (out / "manifest.jsonl").open("a", encoding="utf-8") as manifest:
         for begin in range(0, len(missing), config.batch_size):
@@ -75,10 +83,6 @@ def sample(config: SampleConfig) -> Path:
     seconds = time.perf_counter() - start
     if missing:
         print(f"{len(missing)} images in {seconds:.1f} s: {len(missing) / seconds:.2f} images/s")
-    finish(out, config, spec, how, len(request))
-    if config.trajectory:
-        write_trajectory(out, drawing)
-    return out
 
 
 def draw_until_good(
