@@ -136,7 +136,7 @@ def check_abilities(config: SampleConfig, run_config: TrainConfig, spec: ImageSp
             (config.labels is not None, f"labels={config.labels}"),
             (config.min_label_iou > 0, f"min_label_iou={config.min_label_iou}"),
             (config.min_area != 1, f"min_area={config.min_area}"),
-            (config.check_steps != SampleConfig.check_steps, f"check_steps={config.check_steps}"),
+            (config.label_steps != SampleConfig.label_steps, f"label_steps={config.label_steps}"),
             (config.format in ("coco", "yolo", "masks"), f"format={config.format}"),
         ]
         for asked, option in wanted:
@@ -150,8 +150,12 @@ def build_artist(
     """The checkpoint's denoiser with the sampler that was asked for."""
     schedule, parts = build_schedule(run_config.schedule), Parts(spec.channels, spec.label_channels)
     noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
+    if config.label_steps > schedule.num_train_timesteps:
+        raise ValueError(f"label_steps={config.label_steps}: the schedule has {schedule.num_train_timesteps} timesteps")
     denoiser = make_denoiser(predict, schedule, run_config.diffusion, parts)
-    return Artist(denoiser, schedule, parts, config.sampler, config.guidance, spec.null_label, device)
+    return Artist(
+        denoiser, schedule, parts, config.sampler, config.guidance, spec.null_label, device, config.label_steps
+    )
 
 
 def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, drawing: Drawing) -> Judge:

@@ -1,19 +1,21 @@
 """Annotation by a joint checkpoint against a segmentation network of the same size and training time.
 
     python train.py experiment=hippocampus data.path=DIR/images data.labels=DIR/labels run_dir=RUN_DIR
-    python benchmarks/annotate_hippocampus.py ckpt=RUN_DIR minutes=60 [draws=5] [steps=50] [seed=0] [folder=DIR] [out=FILE.json]
+    python benchmarks/annotate_hippocampus.py ckpt=RUN_DIR minutes=60 [draws=5] [steps=2] [seed=0]
+        [supervised=FILE.npz] [folder=DIR] [out=FILE.json]
 
 Both learn from the volumes that the run trained on and are judged on those that it held out, on the same slices: the
 run's own data config reads them, and their content is compared with the checkpoint's. Slices that the config leaves out
 (empty ones) are no part of a score.
 
-- annotate: `mode=annotate` of the checkpoint, DDIM of `steps` steps; one map drawn, and the vote of `draws` maps.
+- annotate: `mode=annotate` of the checkpoint, `label_steps=steps`; one map drawn, and the vote of `draws` maps.
 - supervised: the run's network with the image's channels in and a class's logit out, always at t = 0; cross-entropy plus
   soft Dice (Milletari et al. 2016), AdamW, weight average, batches, flips and precision of the run, learning rate along its
   course, for `minutes` of wall-clock time: give what the run took, on the same machine.
 
 Prints the Dice of each class, over a volume's slices as one, its mean over volumes with its standard error, and the
-difference from the supervised network with a paired 95 % bootstrap interval over volumes. `folder` keeps all files.
+difference from the supervised network with a paired 95 % bootstrap interval over volumes. `folder` keeps all files;
+`supervised` keeps that network's label maps, and where the file is there already no network is trained.
 """
 
 import sys
@@ -45,9 +47,9 @@ from training.seeding import batch_indices, derived_seed, generator
 COURSE = 10_000  # steps of the learning rate's course, which follows the clock
 
 
-def main(ckpt, minutes, draws=5, steps=50, seed=0, batch_size=64, folder=None, out=None):
+def main(ckpt, minutes, draws=5, steps=2, seed=0, batch_size=64, supervised=None, folder=None, out=None):
     settings = {"ckpt": ckpt, "minutes": float(minutes), "draws": int(draws), "steps": int(steps), "seed": int(seed)}
-    settings |= {"batch_size": int(batch_size)}
+    settings |= {"batch_size": int(batch_size), "supervised": supervised}
     start = time.perf_counter()
     with new_folder(folder) as place:
         result = measure(place, **settings)
@@ -55,7 +57,7 @@ def main(ckpt, minutes, draws=5, steps=50, seed=0, batch_size=64, folder=None, o
     write_record(out, settings, time.perf_counter() - start, result)
 
 
-def measure(folder, ckpt, minutes, draws, steps, seed, batch_size):
+def measure(folder, ckpt, minutes, draws, steps, seed, batch_size, supervised):
     state = load_checkpoint(ckpt)
     config = train_config_from_dict(state["config"])
     images = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser())
@@ -67,9 +69,9 @@ def measure(folder, ckpt, minutes, draws, steps, seed, batch_size):
     if shared or not len(volumes):
         raise SystemExit(f"error: {len(shared)} volumes are on both sides of {len(set(volumes))}: nothing to judge by")
     spec, true = train.spec, held_out.label_maps(range(len(held_out)))
-    network, done = train_supervised(config, train, 60 * minutes, seed)
-    predicted = {"supervised": segment(network, held_out, batch_size, config.train)}
-    drawn = annotations(ckpt, folder, held_out, draws=draws, steps=steps, seed=seed, batch_size=batch_size)
+    maps, done = by_supervised(supervised, config, images, 60 * minutes, seed, batch_size)
+    predicted = {"supervised": maps}
+    drawn = annotations(ckpt, folder, held_out, draws=draws, label_steps=steps, seed=seed, batch_size=batch_size)
     predicted["annotate"] = np.stack([maps[0] for maps in drawn])
     if draws > 1:
         predicted[f"annotate, vote of {draws}"] = np.stack([majority(maps, len(spec.label_names)) for maps in drawn])
@@ -88,6 +90,21 @@ def measure(folder, ckpt, minutes, draws, steps, seed, batch_size):
 def volume_of(name):
     """Slices are named <volume>/<slice>."""
     return name.rpartition("/")[0]
+
+
+def by_supervised(path, config, images, seconds, seed, batch_size):
+    """Label maps (n, h, w) of the held-out slices and the steps of the network that made them; from the file if it is there."""
+    if path is None or not Path(path).exists():
+        network, done = train_supervised(config, images.train, seconds, seed)
+        maps = segment(network, images.val, batch_size, config.train)
+        if path is None:
+            return maps, done
+        np.savez_compressed(path, maps=maps, steps=done, seconds=seconds, seed=seed, data_key=images.key)
+    with np.load(path, allow_pickle=False) as kept:
+        of_this = {"seconds": seconds, "seed": seed, "data_key": images.key}
+        if any(kept[name].item() != value for name, value in of_this.items()):
+            raise SystemExit(f"error: {path} is of other minutes=, seed= or images; delete it, or name another file")
+        return kept["maps"], kept["steps"].item()
 
 
 class Supervised(nn.Module):

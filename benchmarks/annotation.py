@@ -19,16 +19,16 @@ from training.run_folder import environment
 
 
 def draw(checkpoint, out, **options):
-    """The lines of the manifest of a call of sample.py, by number; 50 steps of DDIM unless `steps` says otherwise."""
-    steps = options.pop("steps", 50)
-    sampler = DDIMConfig(num_inference_steps=int(steps))
+    """The lines of the manifest of a call of sample.py, by number, with DDIM."""
+    sampler = DDIMConfig(num_inference_steps=options.pop("steps", 50))
     sample(SampleConfig(ckpt=str(checkpoint), sampler=sampler, out=str(out), **options))
     return sorted(read_manifest(out), key=lambda row: row["index"])
 
 
-def annotate(checkpoint, images, out, *, draws=1, **options):
+def annotate(checkpoint, images, out, *, draws, label_steps, **options):
     """{name of the image: label maps (draws, h, w)} for the images in a flat folder, which says nothing of a class."""
-    rows = draw(checkpoint, out, mode="annotate", images=str(images), num_per_image=draws, **options)
+    several = {"num_per_image": draws, "votes": 1, "label_steps": label_steps}
+    rows = draw(checkpoint, out, mode="annotate", images=str(images), **several, **options)
     maps = {}
     for row in rows:
         maps.setdefault(row["source"], []).append(read_label_map(sample_files(out, row)))

@@ -1,10 +1,10 @@
 """Do image and label of a joint checkpoint belong together? On simulated SAR scenes, whose truth is exact.
 
     python train.py experiment=sar_joint run_dir=RUN_DIR
-    python benchmarks/joint_sar.py ckpt=RUN_DIR [n=300] [steps=50] [draws=1] [seed=1]
+    python benchmarks/joint_sar.py ckpt=RUN_DIR [n=300] [steps=50] [draws=5] [label_steps=2] [seed=1]
         [min_label_iou=0] [label_scale=1] [folder=DIR] [out=FILE.json]
 
-Of one checkpoint, each with n images and DDIM of `steps` steps:
+Of one checkpoint, each with n images and DDIM of `steps` steps, of `label_steps` for a label alone:
 
 - joint: new labelled images; the boxes of their label maps against those of a detector that sees the image alone
   (ship_detector.py: threshold and components). `min_label_iou` above 0 draws again what the model itself labels otherwise.
@@ -60,9 +60,20 @@ class Labelled:
 
 
 def main(
-    ckpt, n=300, steps=50, draws=1, seed=1, batch_size=50, min_label_iou=0.0, label_scale=1.0, folder=None, out=None
+    ckpt,
+    n=300,
+    steps=50,
+    draws=5,
+    label_steps=2,
+    seed=1,
+    batch_size=50,
+    min_label_iou=0.0,
+    label_scale=1.0,
+    folder=None,
+    out=None,
 ):
     settings = {"ckpt": ckpt, "n": int(n), "steps": int(steps), "draws": int(draws), "seed": int(seed)}
+    settings["label_steps"] = int(label_steps)
     settings |= {
         "batch_size": int(batch_size),
         "min_label_iou": float(min_label_iou),
@@ -75,7 +86,7 @@ def main(
     write_record(out, settings, time.perf_counter() - start, result)
 
 
-def measure(folder, ckpt, n, steps, draws, seed, batch_size, min_label_iou, label_scale):
+def measure(folder, ckpt, n, steps, draws, label_steps, seed, batch_size, min_label_iou, label_scale):
     state = load_checkpoint(ckpt)
     spec, data = ImageSpec.from_dict(state["images"]), data_config_from_dict(state["config"]["data"])
     if data.name != "sar_sim" or not data.labels:
@@ -83,16 +94,18 @@ def measure(folder, ckpt, n, steps, draws, seed, batch_size, min_label_iou, labe
     first = data.seed + 1000 * seed  # of the training set's seed and each other's none is one
     detectors, of_tuning = tuned(folder, replace(data, seed=first + 1, num_images=n, val_fraction=0.0), spec)
     unseen = simulated(folder / "unseen", replace(data, seed=first + 2, num_images=n, val_fraction=0.0), spec)
-    options = {"steps": steps, "seed": seed, "batch_size": batch_size}
+    options = {"seed": seed, "batch_size": batch_size, "label_steps": label_steps}
+    with_steps = {"steps": steps, **options}
     result = {"detectors": {name: vars(detector) for name, detector in detectors.items()}}
     result |= {"f1_of_tuning": of_tuning, "seeds": {"training": data.seed, "tuning": first + 1, "unseen": first + 2}}
     result["simulated"] = compare(unseen, found(unseen, detectors))
-    check = {"min_label_iou": min_label_iou, "check_steps": 10 if min_label_iou else 0}
-    rows = draw(ckpt, folder / "joint", mode="joint", num_samples=n, balance="real", **check, **options)
+    rows = draw(
+        ckpt, folder / "joint", mode="joint", num_samples=n, balance="real", min_label_iou=min_label_iou, **with_steps
+    )
     joint = read([(sample_files(folder / "joint", row), row["class"]) for row in rows], spec)
     result["joint"] = compare(joint, found(joint, detectors))
     guidance = GuidanceConfig(label_scale=label_scale)
-    drawn = from_labels(ckpt, folder, unseen, spec, {"guidance": guidance, **options})
+    drawn = from_labels(ckpt, folder, unseen, spec, {"guidance": guidance, **with_steps})
     result["from_labels"] = compare(drawn, found(drawn, detectors))
     first_map, voted = annotations(ckpt, folder, unseen, draws, options)
     result["annotate"] = compare(unseen, boxes_of(first_map)) | mask_iou(unseen.maps, first_map)
@@ -140,7 +153,7 @@ def from_labels(ckpt, folder, unseen, spec, options):
     pairs = []
     for name in sorted(set(unseen.classes)):  # the order of the folders of `unseen`
         out, labels = folder / "from_labels" / name, folder / "unseen" / "labels" / name
-        rows = draw(ckpt, out, mode="from_labels", labels=str(labels), class_label=name, check_steps=0, **options)
+        rows = draw(ckpt, out, mode="from_labels", labels=str(labels), class_label=name, **options)
         pairs += [(sample_files(out, row), name) for row in rows]
     return replace(read(pairs, spec), maps=unseen.maps)
 

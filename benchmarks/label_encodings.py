@@ -52,8 +52,9 @@ def figures(place, encoding, settings, seed):
     file = place / "figures.json"
     if not file.exists():
         learn(place / "run", encoding, settings, seed)
-        options = {"n": settings["n"], "steps": settings["sampler_steps"], "draws": 1, "seed": 1, "batch_size": 50}
-        result = joint_sar.measure(place, str(place / "run"), **options, min_label_iou=0.0, label_scale=1.0)
+        options = {"n": settings["n"], "steps": settings["sampler_steps"], "draws": 1, "label_steps": 2, "seed": 1}
+        plain = {"batch_size": 50, "min_label_iou": 0.0, "label_scale": 1.0}
+        result = joint_sar.measure(place, str(place / "run"), **options, **plain)
         file.write_text(json.dumps(row_of(result)) + "\n")
     return json.loads(file.read_text())
 

@@ -3,9 +3,9 @@
 In dB of amplitude a pixel stands out when it exceeds the clutter around it, the median over a window, by `contrast` times
 the clutter's spread (its median absolute deviation) and by at least `least` dB: a constant false-alarm rate detector
 whose robust moments take the place of a guard band. The 8-connected components of what stands out are objects; one that
-is longer than a ship, or runs over the edge of the image, is land or cannot be measured. An object stands out with its
-skirts, which are wider the brighter it is, so its box is that around the pixels at most `depth` dB below its peak, less
-`skirt` pixels on each side, by which the point spread function widens it.
+is longer than a ship, or runs over the edge of the image, is land where there is land: `longest` and `at_edge` say so. An
+object stands out with its skirts, which are wider the brighter it is, so its box is that around the pixels at most `depth`
+dB below its peak, less `skirt` pixels on each side, by which the point spread function widens it.
 """
 
 from dataclasses import dataclass, replace
@@ -28,6 +28,7 @@ class Detector:
     skirt: float = 0.75  # pixels
     min_area: int = 12  # pixels
     longest: float = 36.0  # *, diagonal of a box
+    at_edge: bool = False  # whether what touches the image's edge counts
     window: float = 41.0  # *
 
 
@@ -36,12 +37,14 @@ GRID = {
     "depth": (8.0, 10.0, 12.0, 15.0),
     "skirt": (0.0, 0.25, 0.5, 0.75, 1.0),
     "min_area": (6, 12, 20),
+    "longest": (36.0, 96.0),
+    "at_edge": (False, True),
 }
 
 
 def detect(decibels, detector):
     """Boxes of the ships in an image (h, w) in dB."""
-    return boxes(decibels, *clutter(decibels, detector.window), detector)
+    return boxes(decibels, objects(decibels, *clutter(decibels, detector.window), detector), detector)
 
 
 def clutter(decibels, window):
@@ -56,15 +59,23 @@ def clutter(decibels, window):
     return level, 1.4826 * ndimage.median_filter(np.abs(decibels - level), footprint=sparse, mode="reflect")
 
 
-def boxes(decibels, level, spread, detector):
-    """Boxes of the ships on clutter of this level and spread."""
-    height, width = decibels.shape
+def objects(decibels, level, spread, detector):
+    """What stands out from clutter of this level and spread, as components."""
     bright = decibels > level + np.maximum(detector.contrast * spread, detector.least)
+    return instances(bright.astype(np.uint8), min_area=min(GRID["min_area"]))
+
+
+def boxes(decibels, candidates, detector):
+    """Boxes of those components that are ships."""
+    height, width = decibels.shape
     found = []
-    for candidate in instances(bright.astype(np.uint8), min_area=detector.min_area):
+    for candidate in candidates:
         box = candidate.box
         inside = min(box.x, box.y) > 0 and box.x + box.width < width and box.y + box.height < height
-        if not inside or np.hypot(box.width, box.height) > detector.longest * min(height, width) / 64:
+        if (
+            not (inside or detector.at_edge)
+            or np.hypot(box.width, box.height) > detector.longest * min(height, width) / 64
+        ):
             continue
         # The peak is a quantile, so that a single mast does not hide the deck.
         peak = np.quantile(decibels[candidate.mask], 0.9)
@@ -91,10 +102,12 @@ def counts(found, true, min_iou):
 def tune(images, true, *, min_iou=0.5):
     """The detector of GRID with the highest F1 on images (h, w) in dB with these true boxes, and that F1."""
     backgrounds = [clutter(image, Detector.window) for image in images]
-    best, best_score = Detector(), -1.0
+    best, best_score, stands_out = Detector(), -1.0, {}
     for values in product(*GRID.values()):
         detector = replace(Detector(), **dict(zip(GRID, values, strict=True)))
-        found = [boxes(image, *background, detector) for image, background in zip(images, backgrounds, strict=True)]
+        if detector.contrast not in stands_out:  # what takes long
+            stands_out[detector.contrast] = [objects(x, *b, detector) for x, b in zip(images, backgrounds, strict=True)]
+        found = [boxes(x, o, detector) for x, o in zip(images, stands_out[detector.contrast], strict=True)]
         score = f1(*counts(found, true, min_iou).sum(axis=0).tolist())
         if score > best_score:
             best, best_score = detector, score

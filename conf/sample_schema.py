@@ -23,7 +23,6 @@ HAVE_EFFECT = {  # options that not every mode has
     "votes": ("annotate",),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "guidance": WITH_NEW_IMAGES,
-    "check_steps": WITH_NEW_IMAGES,
     "min_label_iou": WITH_NEW_IMAGES,
     "reject_copies": WITH_NEW_IMAGES,
 }
@@ -45,15 +44,17 @@ class SampleConfig:
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint; elsewhere it is the number of what is given times `num_per_image`.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
-    votes: label maps drawn for each image that is annotated; each pixel takes the label that most of them have.
+    label_steps: sampler steps in which the label of an image is drawn: to annotate it, where a variation or an inpainted
+    image has none, and to check the label of a sample. Few are best (docs/labels.md). votes: label maps drawn for each
+    image that is annotated; each pixel takes the label that most of them have.
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
     fill (each class up to the commonest) | {class: number}.
     format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
     class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
     coco and yolo, of images with more bits.
-    check_steps: sampler steps in which the model labels its own image again, to compare; 0: do not.
-    min_label_iou: a sample whose two labels agree less is drawn again. reject_copies: the training images, as `images`
-    are read; a sample nearer to one of them than 99 % of them are to each other is drawn again. max_attempts: how often.
+    min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again.
+    reject_copies: the training images, as `images` are read; a sample nearer to one of them than 99 % of them are to
+    each other is drawn again. max_attempts: how often.
     weights: ema | model. trajectory: also write the denoising of the first images as an animated picture.
     """
 
@@ -69,7 +70,8 @@ class SampleConfig:
     mask: str | None = None
     num_per_image: int = 1
     strength: Any = 0.5
-    votes: int = 1
+    label_steps: int = 2
+    votes: int = 5
     class_label: Any = None
     balance: Any = "equal"
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
@@ -77,7 +79,6 @@ class SampleConfig:
     format: str = "files"
     min_area: int = 1
     eight_bit_copies: bool = False
-    check_steps: int = 10
     min_label_iou: float = 0.0
     reject_copies: str | None = None
     max_attempts: int = 10
@@ -97,12 +98,11 @@ class SampleConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)} is not one of {', '.join(allowed)}")
-        for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts", "votes"):
+        for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts", "label_steps", "votes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("seed", "check_steps"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+        if self.seed < 0:
+            raise ValueError(f"seed={self.seed} must not be negative")
         if not 0 <= self.min_label_iou <= 1:
             raise ValueError(f"min_label_iou={self.min_label_iou} must lie in [0, 1]")
         self.strengths()
@@ -122,8 +122,9 @@ class SampleConfig:
 
     def _check_effect(self) -> None:
         """Refuse options that need others."""
-        if self.min_label_iou > 0 and self.check_steps == 0:
-            raise ValueError(f"min_label_iou={self.min_label_iou} has no effect with check_steps=0")
+        steps = getattr(self.sampler, "num_inference_steps", None)
+        if self.mode == "annotate" and steps is not None and steps != type(self.sampler)().num_inference_steps:
+            raise ValueError(f"sampler.num_inference_steps={steps} has no effect in mode=annotate; use label_steps")
         if self.max_attempts != 10 and not self.min_label_iou and self.reject_copies is None:
             raise ValueError(f"max_attempts={self.max_attempts} has no effect without min_label_iou= or reject_copies=")
         if self.eight_bit_copies and self.format not in ("coco", "yolo"):

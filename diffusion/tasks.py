@@ -27,8 +27,8 @@ from diffusion.schedules import Schedule
 class Artist:
     """A denoiser, a joint one where `parts` has a label, and all that stays the same from one batch to the next.
 
-    `null_label` has the null value of each attribute. Every method draws item i of a batch from generators[i] and
-    cond[i]; `cond` holds "class_label" (b, a) where the model has attributes.
+    `null_label` has the null value of each attribute; a label alone is drawn in `label_steps` of the sampler. Every method
+    draws item i of a batch from generators[i] and cond[i]; `cond` holds "class_label" (b, a) where the model has attributes.
     """
 
     denoiser: Denoiser
@@ -38,6 +38,7 @@ class Artist:
     guidance: GuidanceConfig
     null_label: Sequence[int]
     device: torch.device
+    label_steps: int
 
     def draw(
         self,
@@ -70,10 +71,14 @@ class Artist:
         return torch.cat([image, label], dim=1)
 
     def draw_label(self, image: Images, cond: Cond, generators: Sequence[Generator]) -> Float[Tensor, "b l h w"]:
-        """The labels of these images. Without guidance, which would drive a label to its class."""
+        """The labels of these images, in `label_steps` steps: few, for x_0 of the first is the mean of all labels that
+        the image allows, nearer to the truth than one drawn from them. Without guidance, which would drive a label to
+        its class.
+        """
         shape = (len(image), self.parts.label, *image.shape[2:])
         denoiser = clamp_image(self.denoiser, self.schedule)
-        unguided = replace(self, guidance=GuidanceConfig())
+        quick = replace(self.sampler, num_inference_steps=self.label_steps)
+        unguided = replace(self, sampler=quick, guidance=GuidanceConfig())
         return unguided._run(denoiser, shape, (cond or {}) | {"image": image}, generators)
 
     def vary(

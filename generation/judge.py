@@ -1,7 +1,7 @@
 """Looks at samples before they are kept: does the model find the label that it drew, and is the image a copy?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -70,13 +70,11 @@ class Judge:
     def _label_ious(self, x_0: Tensor, indices: Sequence[int]) -> Sequence[float | None]:
         """Agreement of each label map with the one that the model finds in the image alone, both as they are written."""
         artist, config = self.drawing.artist, self.drawing.config
-        if not artist.parts.label or not config.check_steps or config.mode == "annotate":
+        if not artist.parts.label or config.mode == "annotate":
             return [None] * len(x_0)
-        steps = min(config.check_steps, artist.schedule.num_train_timesteps)
-        quick = replace(artist, sampler=replace(artist.sampler, num_inference_steps=steps))
         image, label = artist.parts.split(x_0)
         rngs = [generator(config.seed, "relabel", i) for i in indices]
-        found = quick.draw_label(image.clamp(-1, 1), self.drawing.cond(indices), rngs)
+        found = artist.draw_label(image.clamp(-1, 1), self.drawing.cond(indices), rngs)
         encoding, num_labels = self.drawing.spec.label_encoding, len(self.drawing.spec.label_names)
         own, again = (
             [without_small(label_map, config.min_area) for label_map in decode(channels, encoding, num_labels)]

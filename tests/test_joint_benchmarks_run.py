@@ -16,8 +16,8 @@ def test_joint_sar_measures_every_mode(command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     scenes = ["data=sar_sim", "data.labels=true", "data.num_images=12"]
     assert command("train", *TINY, *scenes, "train.steps=2", f"run_dir={run}") == 0
-    options = {"n": 4, "steps": 2, "draws": 3, "seed": 1, "batch_size": 4, "min_label_iou": 0.0, "label_scale": 2.0}
-    result = joint_sar.measure(tmp_path / "work", str(run), **options)
+    options = {"n": 4, "steps": 3, "draws": 3, "label_steps": 2, "seed": 1, "batch_size": 4}
+    result = joint_sar.measure(tmp_path / "work", str(run), **options, min_label_iou=0.0, label_scale=2.0)
     for mode in ("simulated", "joint", "from_labels", "annotate", "annotate, vote of 3"):
         assert result[mode]["boxes"]["all"]["images"] == 4
         assert 0 <= result[mode]["boxes"]["all"]["iou 0.5"]["f1"] <= 1
@@ -42,7 +42,7 @@ def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Pat
     assert command("train", *TINY, *options) == 0
     (tmp_path / "work").mkdir()
     result = annotate_hippocampus.measure(
-        tmp_path / "work", str(run), minutes=0.01, draws=3, steps=2, seed=0, batch_size=8
+        tmp_path / "work", str(run), minutes=0.01, draws=3, steps=2, seed=0, batch_size=8, supervised=None
     )
     assert result["volumes"] == {"trained on": 2, "held out": 2}
     assert set(result["methods"]) == {"supervised", "annotate", "annotate, vote of 3"}

@@ -104,7 +104,7 @@ def drawing(**options):
         return Denoised(torch.cat([image, torch.where(image > 0, 1.0, -1.0)], dim=1))
 
     config = SampleConfig(ckpt="", sampler=DDIMConfig(), **options)
-    artist = Artist(denoiser, schedule, parts, config.sampler, GuidanceConfig(), [], torch.device("cpu"))
+    artist = Artist(denoiser, schedule, parts, config.sampler, GuidanceConfig(), [], torch.device("cpu"), 2)
     return Drawing(artist, config, Request(np.zeros((9, 0), np.int64), []), SPEC)
 
 
@@ -140,14 +140,14 @@ def test_both_labels_are_compared_as_they_are_written():
 
 def test_nothing_is_looked_at_that_was_not_asked_for():
     x_0 = sample_of(bright(4), bright(2) > 0)
-    assert Judge(drawing(check_steps=0), None).look(x_0, [0])[0].facts == {}
+    assert Judge(drawing(), None).look(x_0, [0])[0].facts == {"label_iou": 0.5}
     annotate = drawing(mode="annotate", images="somewhere")
     assert Judge(annotate, None).look(x_0, [0])[0].facts == {}
 
 
 def test_copies_are_a_fault_and_the_distance_is_stored(tmp_path):
     real = real_images(tmp_path / "real", flips={"hflip": True, "vflip": False, "rot90": False})
-    judge = Judge(drawing(check_steps=0, reject_copies="real"), real)
+    judge = Judge(drawing(reject_copies="real"), real)
     label = np.zeros((8, 8))
     images = [grey(seed=3), grey(seed=3)[:, ::-1].copy(), grey(seed=3)[::-1].copy(), bright(4)]
     verdicts = judge.look(torch.cat([sample_of(image, label) for image in images]), range(4))
@@ -163,4 +163,4 @@ def test_a_copy_is_found_though_its_values_lie_between_two_stored_ones(tmp_path)
     assert real.threshold == 0
     x_0 = sample_of(grey(seed=0), np.zeros((8, 8)))
     x_0[:, :1] += 0.3 / 255
-    assert Judge(drawing(check_steps=0, reject_copies="real"), real).look(x_0, [0])[0].fault == "copy"
+    assert Judge(drawing(reject_copies="real"), real).look(x_0, [0])[0].fault == "copy"

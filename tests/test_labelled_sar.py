@@ -80,7 +80,8 @@ def test_every_format_is_read_back_as_it_was_drawn(name: str, samples: Path) -> 
 
 
 def work(command, run: Path, out: Path, *options: str) -> Path:
-    call = [f"ckpt={run}", f"out={out}", "sampler.num_inference_steps=3", "precision=fp32"]
+    steps = "label_steps" if "mode=annotate" in options else "sampler.num_inference_steps"
+    call = [f"ckpt={run}", f"out={out}", f"{steps}=3", "precision=fp32"]
     assert command("sample", *call, *options) == 0
     return out
 

@@ -39,11 +39,14 @@ BAD = [
     (["guidance.scale=-1"], "guidance.scale=-1.0 must be at least 0"),
     (["guidance.interval=[0,0.5]"], "guidance.interval has no effect with guidance.scale=1"),
     (["min_label_iou=2"], "min_label_iou=2.0 must lie in [0, 1]"),
-    (["min_label_iou=0.5", "check_steps=0"], "no effect with check_steps=0"),
     (["max_attempts=3"], "max_attempts=3 has no effect without min_label_iou= or reject_copies="),
     (["max_attempts=0"], "max_attempts=0 must be at least 1"),
     (["eight_bit_copies=true"], "eight_bit_copies=true has no effect with format=files"),
-    (["check_steps=-1"], "check_steps=-1 must not be negative"),
+    (["label_steps=0"], "label_steps=0 must be at least 1"),
+    (
+        ["mode=annotate", "images=x", "sampler.num_inference_steps=9"],
+        "num_inference_steps=9 has no effect in mode=annotate",
+    ),
 ]
 
 
@@ -81,7 +84,7 @@ ABILITIES = [
     (["mode=vary", "images=x", "labels=y"], "labels=y: this checkpoint was trained without label maps"),
     (["min_label_iou=0.5"], "min_label_iou=0.5: this checkpoint was trained without label maps"),
     (["min_area=3"], "min_area=3: this checkpoint was trained without label maps"),
-    (["check_steps=3"], "check_steps=3: this checkpoint was trained without label maps"),
+    (["label_steps=3"], "label_steps=3: this checkpoint was trained without label maps"),
     (["format=coco"], "format=coco: this checkpoint was trained without label maps"),
     (["class_label=cat"], "class_label=cat: this checkpoint was trained without classes"),
     (["balance=real"], "balance=real: this checkpoint was trained without classes"),

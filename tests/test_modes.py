@@ -79,7 +79,7 @@ def test_annotate_leaves_the_image_exactly_as_it_was(spec, draw, tmp_path):
 def test_votes_are_counted_pixel_by_pixel(joint, given, draw, monkeypatch):
     """Of three maps drawn for an image, the first as without votes, the one written has what two of them say."""
     images, drawn = f"images={given['images']}", []
-    once = draw(joint, "mode=annotate", images, out="once")
+    once = draw(joint, "mode=annotate", images, "votes=1", out="once")
     draw_label = Artist.draw_label
 
     def recorded(self, *arguments):

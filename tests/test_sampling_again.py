@@ -57,10 +57,10 @@ def test_what_was_given_is_known_by_its_content(joint, draw, given, capsys):
 
 
 def test_samples_that_are_not_good_enough_are_drawn_again_and_counted(joint, draw, capsys):
-    first = draw(joint, "num_samples=8", "check_steps=2", out="first")
+    first = draw(joint, "num_samples=8", out="first")
     ious = [row["label_iou"] for row in rows(first)]
     least = f"min_label_iou={sorted(ious)[4] - 1e-4}"
-    options = ["num_samples=8", "check_steps=2", least, "max_attempts=30"]
+    options = ["num_samples=8", least, "max_attempts=30"]
     out = draw(joint, *options)
     assert re.search(r"thrown away: \d+ \(labels that agree too little\)", capsys.readouterr().out)
     before = pictures(first)
@@ -78,9 +78,9 @@ def test_samples_that_are_not_good_enough_are_drawn_again_and_counted(joint, dra
 
 
 def test_samples_given_up_are_counted_and_not_tried_again(joint, draw, capsys, monkeypatch):
-    first = draw(joint, "num_samples=6", "check_steps=2", out="first")
+    first = draw(joint, "num_samples=6", out="first")
     ious = {row["index"]: row["label_iou"] for row in rows(first)}
-    options = ["num_samples=6", "check_steps=2", f"min_label_iou={sorted(ious.values())[3] - 1e-4}"]
+    options = ["num_samples=6", f"min_label_iou={sorted(ious.values())[3] - 1e-4}"]
     out = draw(joint, *options, "max_attempts=1")
     good = {i for i, iou in ious.items() if iou >= sorted(ious.values())[3]}
     assert {row["index"] for row in rows(out)} == good

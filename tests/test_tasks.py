@@ -27,9 +27,10 @@ def exact(x_t, t, cond=None):
     return Denoised(joint_denoiser(SCHEDULE)(x_t.double(), t, cond).x_0.to(x_t))
 
 
-def artist(steps=50, name="ddim", denoiser=exact, parts=PARTS, null=(), **guidance):
+def artist(steps=50, name="ddim", denoiser=exact, parts=PARTS, null=(), label_steps=2, **guidance):
     config = sampler_config_from_dict({"name": name, "num_inference_steps": steps, "threshold": "none"})
-    return Artist(denoiser, SCHEDULE, parts, config, GuidanceConfig(**guidance), list(null), torch.device("cpu"))
+    guide, cpu = GuidanceConfig(**guidance), torch.device("cpu")
+    return Artist(denoiser, SCHEDULE, parts, config, guide, list(null), cpu, label_steps)
 
 
 def rngs(count=2):
@@ -74,7 +75,7 @@ def test_an_image_for_a_label(noise):
 
 def test_a_label_for_an_image(noise):
     noise(2)
-    mean, covariance = moments(artist(800).draw_label(given(-0.4, 2), None, rngs(1)))
+    mean, covariance = moments(artist(label_steps=800).draw_label(given(-0.4, 2), None, rngs(1)))
     assert mean.item() == pytest.approx(C_IL / C_II * -0.4, rel=0.005)
     assert covariance.item() == pytest.approx(C_LL - C_IL**2 / C_II, rel=0.03)
 
