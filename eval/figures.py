@@ -29,11 +29,13 @@ class Figure:
     resize: str
     range: str
     method: str
+    higher_is_better: bool = False
 
     @property
-    def at_floor(self) -> bool:
-        """Whether the synthetic images are as close to the real ones as these are to each other, as far as n can tell."""
-        return self.equal_n.excess.low <= 0
+    def worse(self) -> bool:
+        """Whether n images tell that the synthetic ones are further from the real ones than these are from each other."""
+        excess = self.equal_n.excess
+        return excess.high < 0 if self.higher_is_better else excess.low > 0
 
     @property
     def ratio(self) -> float | None:
@@ -43,10 +45,13 @@ class Figure:
 
     @property
     def verdict(self) -> str:
-        """In words."""
-        if self.at_floor:
+        """In words: "at the floor" where n images cannot tell synthetic from real; above and below are said of the number."""
+        excess = self.equal_n.excess
+        if excess.low <= 0 <= excess.high:
             return "at the floor"
-        return f"{self.ratio:.2f} times the floor" if self.ratio is not None else "above the floor"
+        if self.worse and self.ratio is not None:
+            return f"{self.ratio:.2f} times the floor"
+        return f"{'above' if excess.low > 0 else 'below'} the floor"
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""

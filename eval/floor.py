@@ -12,6 +12,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
+Distances = Callable[[np.ndarray, np.ndarray], Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,23 @@ def measure_floor(
     seed: int,
     label: str = "floor",
 ) -> Floor:
-    """Each repeat draws two disjoint sets A, B of n real images and a set S of n synthetic ones: d(A, B) and d(A, S).
+    """`measure_floors` of one figure."""
+    one = measure_floors(lambda a, b: [distance(a, b)], real, synthetic, repeats=repeats, seed=seed, label=label)
+    return one[0]
+
+
+def measure_floors(
+    distances: Distances,
+    real: Float[np.ndarray, "n d"],
+    synthetic: Float[np.ndarray, "m d"],
+    *,
+    repeats: int,
+    seed: int,
+    label: str = "floor",
+) -> list[Floor]:
+    """The floor of each of the figures that `distances` finds at once.
+
+    Each repeat draws two disjoint sets A, B of n real images and a set S of n synthetic ones: d(A, B) and d(A, S).
 
     Sharing A pairs the two figures, and equal n gives both the same bias: their difference tells S from B. The draws
     overlap between repeats, so low and high show the draw's influence rather than a confidence interval. ValueError
@@ -64,10 +81,10 @@ def measure_floor(
     for _ in tqdm(range(repeats), desc=label, leave=False):
         order = random.permutation(len(real))
         one, other = real[order[:n]], real[order[n : 2 * n]]
-        floors.append(distance(one, other))
-        matched.append(distance(one, synthetic[random.permutation(len(synthetic))[:n]]))
-    excess = np.subtract(matched, floors)
-    return Floor(n, repeats, _spread(floors), _spread(matched), _spread(excess))
+        floors.append(distances(one, other))
+        matched.append(distances(one, synthetic[random.permutation(len(synthetic))[:n]]))
+    columns = zip(np.transpose(floors), np.transpose(matched), strict=True)
+    return [Floor(n, repeats, _spread(f), _spread(m), _spread(m - f)) for f, m in columns]
 
 
 def _spread(values: Sequence[float] | np.ndarray) -> Spread:

@@ -25,6 +25,13 @@ MEANINGS = {
     "kid_inception": "The kernel distance in the same features.",
     "kid": "Kernel Inception distance: unbiased, so that few images do not inflate it; around 0, also below, is ideal.",
     "kid_random": "The kernel distance in the features of the random network; around 0, also below, is ideal.",
+    "precision": "Share of synthetic images that lie among the real ones, within the reach of a real image's nearest "
+    "neighbours: do they look real? 1 is ideal, the floor is what real images reach.",
+    "recall": "Share of real images that lie among the synthetic ones: is all that there is drawn, too?",
+    "density": "As precision, but counting how many real images are near each synthetic one, so that a lone real image "
+    "does not vouch for all around it; it may exceed 1.",
+    "coverage": "Share of real images with a synthetic one among their nearest: as recall, but a stray synthetic image "
+    "does not pass for many real ones.",
     "share_near_real": "Share of images that lie closer to a real image, pixel by pixel, than all but 1 % of the real "
     "images lie to each other. About 1 % is what new images give; much more hints at copies.",
 }

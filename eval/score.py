@@ -7,16 +7,17 @@ import numpy as np
 from eval.cache import cached, content_hash
 from eval.comparison import Comparison, Side
 from eval.config import EvalConfig
+from eval.coverage import NEIGHBOURS, Coverage, coverage
 from eval.features import Extractor, build_extractor, choose_device, extract
 from eval.figures import Figure, Scores
-from eval.floor import Distance, measure_floor
+from eval.floor import Distance, Floor, measure_floor, measure_floors
 from eval.frechet import frechet_from_features
 from eval.kernel import kernel_distance, mmd2
 from eval.nearest import find_nearest, share_closer
 
 
 def score(comparison: Comparison) -> Scores:
-    """The Frechet and the kernel distance of the features that the config asks for, and the nearest neighbours.
+    """The distances and the coverage of the features that the config asks for, and the nearest neighbours.
 
     ValueError, one line, where the extractor's weights or the device cannot be had.
     """
@@ -32,6 +33,7 @@ def score(comparison: Comparison) -> Scores:
         extractor.kid, mmd2, real, synthetic, comparison, extractor.description,
         method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error,
     )  # fmt: skip
+    covered = _coverage(real, synthetic, comparison, extractor.description)
     real, synthetic = comparison.real.thumbnails(), comparison.synthetic.thumbnails()
     nearest = find_nearest(synthetic, real)
     closeness = _figure(
@@ -39,7 +41,20 @@ def score(comparison: Comparison) -> Scores:
         method=f"share at a root mean square distance of {nearest.threshold:.4g} or less from a real image",
         value=nearest.share_closer,
     )  # fmt: skip
-    return Scores(comparison, [frechet, kid, closeness], nearest)
+    return Scores(comparison, [frechet, kid, *covered, closeness], nearest)
+
+
+def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:
+    """Precision, recall, density and coverage, which share their distances."""
+    config = comparison.config
+    floors = measure_floors(
+        coverage, real, synthetic, repeats=config.floor_repeats, seed=config.seed, label="floor of coverage"
+    )
+    method = f"balls to the {min(NEIGHBOURS, floors[0].n - 1)}th nearest neighbour"
+    return [
+        _of_floor(name, value, floor, real, synthetic, comparison, extractor, method=method, higher_is_better=True)
+        for name, value, floor in zip(Coverage._fields, coverage(real, synthetic), floors, strict=True)
+    ]
 
 
 def _features(side: Side, extractor: Extractor, config: EvalConfig) -> np.ndarray:
@@ -68,15 +83,37 @@ def _figure(
 ) -> Figure:
     """`distance` over all images, unless `value` has it already, and at equal n beside its floor."""
     repeats, seed = comparison.config.floor_repeats, comparison.config.seed
+    floor = measure_floor(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}")
+    value = distance(real, synthetic) if value is None else value
+    return _of_floor(
+        name, value, floor, real, synthetic, comparison, extractor, method=method, standard_error=standard_error
+    )
+
+
+def _of_floor(
+    name: str,
+    value: float,
+    floor: Floor,
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    comparison: Comparison,
+    extractor: str,
+    *,
+    method: str,
+    standard_error: float | None = None,
+    higher_is_better: bool = False,
+) -> Figure:
+    """The figure with how it came about."""
     return Figure(
         name=name,
-        value=distance(real, synthetic) if value is None else value,
+        value=value,
         standard_error=standard_error,
         n_real=len(real),
         n_synthetic=len(synthetic),
-        equal_n=measure_floor(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}"),
+        equal_n=floor,
         extractor=extractor,
         resize=comparison.resize,
         range=comparison.range,
         method=method,
+        higher_is_better=higher_is_better,
     )

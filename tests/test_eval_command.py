@@ -35,6 +35,9 @@ def folders(tmp_path):
     ]
 
 
+FIGURES = ("frechet_random", "kid_random", "precision", "recall", "density", "coverage", "share_near_real")
+
+
 def metrics_of(tmp_path):
     return json.loads((tmp_path / "out" / "metrics.json").read_text())
 
@@ -43,7 +46,7 @@ def test_every_figure_stands_with_its_floor(folders, tmp_path):
     assert main([*folders, "seed=3", "floor_repeats=4"]) == 0
     metrics = metrics_of(tmp_path)
     assert "fid" not in metrics
-    for name in ("frechet_random", "kid_random", "share_near_real"):
+    for name in FIGURES:
         figure = metrics[name]
         assert (figure["n_real"], figure["n_synthetic"]) == (24, 10)
         assert (figure["floor"]["n"], figure["floor"]["repeats"]) == (10, 4)
@@ -65,7 +68,7 @@ def test_report_needs_no_other_file(folders, tmp_path, capsys):
         Image.open(io.BytesIO(base64.b64decode(picture))).verify()
     assert "http" not in page
     table = capsys.readouterr().out
-    for name in ("frechet_random", "kid_random", "share_near_real"):
+    for name in FIGURES:
         assert name in page
         assert name in table
     with Image.open(tmp_path / "out" / "nearest.png") as image:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.floor import floor_size, measure_floor
+from eval.figures import Figure
+from eval.floor import Floor, Spread, floor_size, measure_floor, measure_floors
 from eval.frechet import frechet_from_features
 from eval.kernel import mmd2
 from eval.nearest import find_nearest, share_closer
@@ -104,3 +105,28 @@ def test_copies_are_found_beside_duplicates_in_the_real_folder():
 def test_new_images_of_the_same_kind_give_about_one_per_cent():
     shares = [share_closer(gaussian(400, seed=2 * i), gaussian(400, seed=2 * i + 1)) for i in range(5)]
     assert 0.002 < np.mean(shares) < 0.03
+
+
+def test_several_figures_share_their_draws():
+    real, synthetic = gaussian(60), gaussian(30, seed=1)
+    both = measure_floors(lambda a, b: (frechet_from_features(a, b), mmd2(a, b)), real, synthetic, repeats=3, seed=2)
+    for floor, distance in zip(both, (frechet_from_features, mmd2), strict=True):
+        assert floor == measure_floor(distance, real, synthetic, repeats=3, seed=2)
+
+
+VERDICTS = [  # floor, matched, excess, higher_is_better, worse, verdict
+    ((0.9, 1.1), (0.9, 1.1), (-0.1, 0.1), False, False, "at the floor"),
+    ((0.9, 1.1), (1.9, 2.1), (0.8, 1.2), False, True, "2.00 times the floor"),
+    ((-0.1, 0.1), (1.9, 2.1), (1.8, 2.2), False, True, "above the floor"),
+    ((0.9, 1.1), (0.0, 0.0), (-1.1, -0.9), False, False, "below the floor"),
+    ((0.9, 1.1), (0.4, 0.6), (-0.7, -0.3), True, True, "0.50 times the floor"),
+    ((0.9, 1.1), (1.9, 2.1), (0.8, 1.2), True, False, "above the floor"),
+]
+
+
+@pytest.mark.parametrize(("floor", "matched", "excess", "higher", "worse", "verdict"), VERDICTS)
+def test_verdicts_are_of_the_side_that_is_worse(floor, matched, excess, higher, worse, verdict):
+    spreads = [Spread((low + high) / 2, low, high) for low, high in (floor, matched, excess)]
+    figure = Figure("x", 1.0, None, 9, 9, Floor(4, 2, *spreads), "", "", "", "", higher)
+    assert figure.worse is worse
+    assert figure.verdict == verdict
