@@ -36,6 +36,11 @@ MEANINGS = {
     "images lie to each other. About 1 % is what new images give; much more hints at copies.",
 }
 
+INFINITY = (
+    "The same distance, extrapolated to infinitely many images from shares of these; around 0, also below, is ideal, and "
+    "two sets of samples of different n can be compared by it."
+)
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100% } td, th { padding: .3rem .6rem; border-bottom: 1px solid #ccc; text-align: right }
@@ -66,7 +71,7 @@ def _replace(path: Path, content: bytes) -> None:
 def report_html(scores: Scores, closest: Image.Image) -> str:
     """The report as one HTML page that needs no other file."""
     figures, nearest, comparison = scores.figures, scores.nearest, scores.comparison
-    meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(MEANINGS[f.name])}</dd>" for f in figures)
+    meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(_meaning(f.name))}</dd>" for f in figures)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in scores.notes)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Real and synthetic images</title><style>{STYLE}</style></head><body>
@@ -118,6 +123,10 @@ def _table(figures: list[Figure]) -> str:
         cells = [f.name, value, str(f.equal_n.n), *_spreads(f), f.verdict]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return f"<table>{head}{''.join(rows)}</table>"
+
+
+def _meaning(name: str) -> str:
+    return INFINITY if name.endswith("_infinity") else MEANINGS[name]
 
 
 def _side(name: str, comparison: Comparison) -> str:

@@ -12,6 +12,7 @@ from eval.features import Extractor, build_extractor, choose_device, extract
 from eval.figures import Figure, Scores
 from eval.floor import Distance, Floor, measure_floor, measure_floors
 from eval.frechet import frechet_from_features
+from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
 from eval.nearest import find_nearest, share_closer
 
@@ -28,6 +29,12 @@ def score(comparison: Comparison) -> Scores:
         extractor.frechet, frechet_from_features, real, synthetic, comparison, extractor.description,
         method="Gaussian moments in float64, eigenvalues of a symmetric problem",
     )  # fmt: skip
+    extrapolated = []
+    if frechet.equal_n.n >= MIN_IMAGES:
+        extrapolated = [_figure(
+            f"{extractor.frechet}_infinity", frechet_infinity, real, synthetic, comparison, extractor.description,
+            method=f"line through {len(INVERSE_SHARES)} shares of the images, followed to infinitely many",
+        )]  # fmt: skip
     unbiased = kernel_distance(real, synthetic, seed=config.seed)
     kid = _figure(
         extractor.kid, mmd2, real, synthetic, comparison, extractor.description,
@@ -41,7 +48,7 @@ def score(comparison: Comparison) -> Scores:
         method=f"share at a root mean square distance of {nearest.threshold:.4g} or less from a real image",
         value=nearest.share_closer,
     )  # fmt: skip
-    return Scores(comparison, [frechet, kid, *covered, closeness], nearest)
+    return Scores(comparison, [frechet, *extrapolated, kid, *covered, closeness], nearest)
 
 
 def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:

@@ -35,7 +35,16 @@ def folders(tmp_path):
     ]
 
 
-FIGURES = ("frechet_random", "kid_random", "precision", "recall", "density", "coverage", "share_near_real")
+FIGURES = (
+    "frechet_random",
+    "frechet_random_infinity",
+    "kid_random",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "share_near_real",
+)
 
 
 def metrics_of(tmp_path):
