@@ -60,9 +60,10 @@ def sample(config: SampleConfig) -> Path:
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
     draw_all(out, drawing, judge, origin, [i for i in range(len(request)) if i not in done])
-    finish(out, config, spec, how, len(request))
+    made = finish(out, config, spec, how, len(request))
     if config.trajectory:
-        write_trajectory(out, drawing)
+        made.append(write_trajectory(out, drawing))
+    print(f"done: {', '.join(map(str, made))}")
     return out
 
 
@@ -181,8 +182,7 @@ def default_folder(checkpoint: Path) -> Path:
 
 def main(config: SampleConfig, given: list[str]) -> int:
     """Sample as the composed config says."""
-    out = sample(config)
-    print(f"done: {out}/images, {out}/grid.png, {out}/manifest.jsonl")
+    sample(config)
     return 0
 
 

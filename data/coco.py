@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from data.coco_file import fact, rasterised, read_coco
+from data.coco_file import fact, facts_of, rasterised, read_coco
 from data.folder import MISSING, FolderConfig, is_image, is_lossy, read_image
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.listing import existing_folder, file_digest, names_below, select_items
@@ -83,6 +83,9 @@ def list_coco(config: CocoConfig) -> Listing:
         grouped_by=config.group if any(entry.group for entry in entries) else None,
         notes=[f"{others} images in the folder are not in {path.name}"] if others and not config.file_list else [],
     )
+    if unused := sorted({key for record in coco.records for key in facts_of(record)} - {*config.image_attributes}):
+        known = ",".join([*config.image_attributes, *unused])
+        listing.notes.append(f"no condition: the images' {', '.join(unused)} (data.image_attributes=[{known}])")
     return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
 
 

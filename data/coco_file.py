@@ -66,6 +66,12 @@ def fact(record: Row, key: str | None) -> str | None:
     return str(value) if isinstance(value, str | int | float) and str(value) else None
 
 
+def facts_of(record: Row) -> list[str]:
+    """The names of the attributes that an image's record states."""
+    extra = record.get("attributes")
+    return [key for key in extra if fact(record, key) is not None] if isinstance(extra, dict) else []
+
+
 def _lists(path: Path) -> dict[str, list[Row]]:
     try:
         whole = json.loads(path.read_bytes())

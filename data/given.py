@@ -67,19 +67,31 @@ def load_label_maps(
 ) -> tuple[list[Given], UInt8[np.ndarray, "n h w"]]:
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
-    The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples; in a COCO
-    file categories have the names of its labels. ValueError naming what is no label map, or an image without one.
+    The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
+    masks that nothing named in training (255 for label_255); in a COCO file categories have the names of its labels.
+    ValueError naming what is no label map, or an image without one.
     """
     found = _find("labels", path, spec, how, images)
     maps = []
     for i, given in enumerate(found):
         with naming(given.where):
-            values = given.read()
-            if values.min() < 0 or values.max() >= len(spec.label_names) or (values != np.rint(values)).any():
-                known = ", ".join(f"{k} {name}" for k, name in enumerate(spec.label_names))
-                raise ValueError(f"its values are {values.min():g} to {values.max():g}, but the labels are {known}")
-            maps.append(_fit(values.astype(np.uint8), spec, how.fit, None if images is None else images.shapes[i]))
+            values = _numbered(given.read(), spec.label_names)
+            maps.append(_fit(values, spec, how.fit, None if images is None else images.shapes[i]))
     return found, np.stack(maps)
+
+
+def _numbered(values: Num[np.ndarray, "h w"], label_names: list[str]) -> UInt8[np.ndarray, "h w"]:
+    """The number of each pixel's label. Values that are no numbers of labels may be those that name them, 255 of label_255."""
+    seen = np.unique(values)
+    if seen[0] >= 0 and seen[-1] < len(label_names) and (seen == np.rint(seen)).all():
+        return values.astype(np.uint8)
+    named = [
+        next((k for k, name in enumerate(label_names) if name == f"label_{v:g}"), 0 if v == 0 else -1) for v in seen
+    ]
+    if min(named) < 0:
+        known = ", ".join(f"{k} {name}" for k, name in enumerate(label_names))
+        raise ValueError(f"its values are {seen[0]:g} to {seen[-1]:g}, but the labels are {known}")
+    return np.array(named, np.uint8)[np.searchsorted(seen, values)]
 
 
 def load_masks(path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages) -> Bool[np.ndarray, "n h w"]:

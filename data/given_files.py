@@ -123,7 +123,8 @@ def _image_files(option: str, path: str, how: FolderConfig, readable: tuple[str,
     ]
     holds = f" but {' and '.join(found)}" if found else ""
     reads = f"image files or {own}" if own else "image files"
-    raise ValueError(f"{option}={path}: no image in it{holds}: this checkpoint, of data={how.name}, reads {reads} here")
+    which = f", of data={how.name}," if own else ""
+    raise ValueError(f"{option}={path}: no image in it{holds}: this checkpoint{which} reads {reads} here")
 
 
 def _for_path(how: FolderConfig, path: str) -> Any:

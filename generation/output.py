@@ -61,10 +61,11 @@ def write_samples(
     manifest.flush()
 
 
-def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, wanted: int) -> None:
+def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, wanted: int) -> list[Path]:
     """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away.
 
-    `how`: as what was given was read. ValueError where no sample was good enough.
+    Returns the places that its user should know of. `how`: as what was given was read. ValueError where no sample was
+    good enough.
     """
     rows = sorted(read_manifest(out), key=lambda row: row["index"])
     if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
@@ -77,20 +78,42 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     shown = samples[:GRID_IMAGES]
     maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
     write_png(out / "grid.png", picture(np.stack([read_pixels(sample.image, spec) for sample in shown]), maps))
+    return [
+        out / "images",
+        out / "grid.png",
+        out / "manifest.jsonl",
+        *_as_format(out, config, spec, how, rows, samples),
+    ]
+
+
+def _as_format(
+    out: Path,
+    config: SampleConfig,
+    spec: ImageSpec,
+    how: FolderConfig,
+    rows: Sequence[dict[str, Any]],
+    samples: Sequence[SampleFiles],
+) -> list[Path]:
+    """Make what `format` asks for of the samples' files; where it lies."""
     eight_bit = config.eight_bit_copies
     if config.format == "coco":
-        write_coco(out, samples, spec, spec.label_names, eight_bit_copies=eight_bit)
-    elif config.format == "yolo":
+        return [write_coco(out, samples, spec, spec.label_names, eight_bit_copies=eight_bit)]
+    if config.format == "yolo":
         write_yolo(out / "yolo", samples, spec, spec.label_names, eight_bit_copies=eight_bit)
-    elif config.format == "masks":
+        return [out / "yolo"]
+    if config.format == "masks":
         write_masks(out, samples, spec.label_names)
-    elif config.format == "npz":
-        write_npz(out, samples, spec.label_names)
-    elif config.format == "nifti":
+        return [out / "masks"]
+    if config.format == "npz":
+        return [write_npz(out, samples, spec.label_names)]
+    if config.format == "nifti":
         write_nifti(out / "nifti", stacked(rows, samples), spec.label_names)
         if config.mode == "annotate" and isinstance(how, NiftiConfig) and "volume" in rows[0]:
             assert config.images is not None
             write_annotated_volumes(out / "nifti" / "annotations", _annotated(out, rows), config.images, how.axes[0])
+            return [out / "nifti" / "annotations"]
+        return [out / "nifti"]
+    return [out / "labels"] if spec.label_names else []
 
 
 def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> dict[str, list[SampleFiles]]:
@@ -130,7 +153,7 @@ def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], 
         print(f"{len(missing)} of {wanted} samples are missing: no attempt at them was good enough")
 
 
-def write_trajectory(out: Path, drawing: Drawing) -> None:
+def write_trajectory(out: Path, drawing: Drawing) -> Path:
     """trajectory.gif: x_t on the left and the denoiser's guess of x_0 on the right, step by step; the image's channels."""
     indices = range(min(len(drawing.request), TRAJECTORY_IMAGES))
     frames = []
@@ -141,6 +164,7 @@ def write_trajectory(out: Path, drawing: Drawing) -> None:
 
     drawing.draw(indices, callback=record)
     write_animation(out / "trajectory.gif", frames)
+    return out / "trajectory.gif"
 
 
 def _write_label_maps(

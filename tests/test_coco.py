@@ -119,6 +119,9 @@ def test_fields_of_the_images_as_group_and_as_attributes(tmp_path):
     assert loaded.train.spec.attributes == {"sensor": ["X", "Y"]}
     assert loaded.val.names in (["c.png"], ["a.png", "b.png"])  # a and b are of one scene
     assert "Groups by scene" in loaded.report
+    assert "no condition" not in loaded.report
+    hint = "no condition: the images' sensor (data.image_attributes=[sensor])"
+    assert hint in load_coco(tmp_path, whole, group="scene", val_fraction=0.3).report
     both = load_coco(tmp_path, whole, group="scene", image_attributes=["sensor", "scene"], val_fraction=0.3)
     assert both.train.spec.attributes == {"sensor": ["X", "Y"]}  # what is a group is no condition
     with pytest.raises(ValueError, match=r"data\.group=scen: a\.png has no scen \("):

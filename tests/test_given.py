@@ -1,5 +1,6 @@
 """Images, label maps and masks that sampling is given: exact on the model's scale, or one clear error."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +193,20 @@ def test_label_maps_alone_and_with_images(tmp_path):
     assert names(found) == ["0", "1"]
     found, maps = load_label_maps(str(tmp_path / "labels" / "2.png"), SPEC, HOW, images(tmp_path / "images"))
     assert [int(m.max()) for m in maps] == [2, 2]
+
+
+def test_values_of_masks_that_training_named_by_their_value(tmp_path):
+    """data=masks calls what it finds label_128 and label_255 where no palette says more; numbers of labels go first."""
+    spec = replace(SPEC, label_names=["background", "label_128", "label_255"])
+    for name, values in (("a", a_map(value=255)), ("b", a_map(value=2)), ("c", a_map() // 2 * 128)):
+        save(tmp_path / "labels" / f"{name}.png", values)
+    _, maps = load_label_maps(str(tmp_path / "labels"), spec, HOW, None)
+    assert (maps == np.stack([a_map(), a_map(), a_map() // 2])).all()
+    save(tmp_path / "labels" / "d.png", a_map(value=254))
+    with pytest.raises(
+        ValueError, match=r"d.png: its values are 0 to 254, but the labels are 0 background, 1 label_128"
+    ):
+        load_label_maps(str(tmp_path / "labels"), spec, HOW, None)
 
 
 def test_names_go_together_whatever_their_suffix_and_order(tmp_path):

@@ -203,7 +203,7 @@ BAD = {
     "trained on a folder": (
         FolderConfig(image_size=8),
         lambda folder: save_nifti(folder / "a.nii.gz", body()),
-        "no image in it but NIfTI volumes: this checkpoint, of data=folder, reads image files here",
+        "no image in it but NIfTI volumes: this checkpoint reads image files here",
     ),
     "trained on DICOM": (
         nifti(),

@@ -103,12 +103,15 @@ def test_labels_of_samples_give_new_images(run: Path, samples: Path, command, tm
         assert (decode(out / row["label_map"]) == decode(samples / "labels" / f"{row['source']}.png")).all()
 
 
-def test_samples_are_annotated_and_varied(run: Path, samples: Path, command, tmp_path: Path) -> None:
+def test_samples_are_annotated_and_varied(run: Path, samples: Path, command, tmp_path: Path, capsys) -> None:
     images = f"images={samples / 'images'}"
     out = work(command, run, tmp_path / "annotated", "mode=annotate", images, "format=coco")
     for name, file in by_source(out).items():
         assert file.read_bytes() == names_and_files(samples)[name].read_bytes()
     assert (out / "annotations.json").is_file()
+    assert (
+        f"done: {out}/images, {out}/grid.png, {out}/manifest.jsonl, {out}/annotations.json\n" in capsys.readouterr().out
+    )
     options = ["mode=vary", images, f"labels={samples / 'labels'}", "strength=[0.3,0.9]", "num_per_image=2"]
     varied = work(command, run, tmp_path / "varied", *options, "format=npz")
     with np.load(varied / "dataset.npz") as archive:
