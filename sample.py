@@ -150,7 +150,8 @@ def build_artist(
 ) -> Artist:
     """The checkpoint's denoiser with the sampler that was asked for."""
     schedule, parts = build_schedule(run_config.schedule), Parts(spec.channels, spec.label_channels)
-    noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
+    if config.mode != "annotate":
+        noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
     if config.label_steps > schedule.num_train_timesteps:
         raise ValueError(f"label_steps={config.label_steps}: the schedule has {schedule.num_train_timesteps} timesteps")
     denoiser = make_denoiser(predict, schedule, run_config.diffusion, parts)

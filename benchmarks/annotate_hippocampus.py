@@ -18,8 +18,10 @@ difference from the supervised network with a paired 95 % bootstrap interval ove
 `supervised` keeps that network's label maps, and where the file is there already no network is trained.
 """
 
+import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -94,17 +96,34 @@ def volume_of(name):
 
 def by_supervised(path, config, images, seconds, seed, batch_size):
     """Label maps (n, h, w) of the held-out slices and the steps of the network that made them; from the file if it is there."""
+    if path is not None and (Path(path).suffix != ".npz" or not Path(path).absolute().parent.is_dir()):
+        raise SystemExit(f"error: supervised={path}: give a file NAME.npz in a folder that exists")
+    of_this = {"seconds": seconds, "seed": seed, "data_key": images.key, "network": settings_of(config)}
     if path is None or not Path(path).exists():
         network, done = train_supervised(config, images.train, seconds, seed)
         maps = segment(network, images.val, batch_size, config.train)
         if path is None:
             return maps, done
-        np.savez_compressed(path, maps=maps, steps=done, seconds=seconds, seed=seed, data_key=images.key)
+        np.savez_compressed(path, maps=maps, steps=done, **of_this)
     with np.load(path, allow_pickle=False) as kept:
-        of_this = {"seconds": seconds, "seed": seed, "data_key": images.key}
         if any(kept[name].item() != value for name, value in of_this.items()):
-            raise SystemExit(f"error: {path} is of other minutes=, seed= or images; delete it, or name another file")
+            raise SystemExit(
+                f"error: {path} is of another network, minutes=, seed= or images; delete it or name another"
+            )
+        print(f"supervised: from {path}")
         return kept["maps"], kept["steps"].item()
+
+
+def settings_of(config):
+    """What the supervised network depends on, beside its data, as text."""
+    of_loop = ("batch_size", "ema_width", "ema_max_decay", "precision")
+    of_data = ("hflip", "vflip", "rot90")
+    parts = [
+        asdict(config.model),
+        asdict(config.optim),
+        *({n: getattr(s, n) for n in names} for s, names in ((config.train, of_loop), (config.data, of_data))),
+    ]
+    return json.dumps(parts)
 
 
 class Supervised(nn.Module):

@@ -27,6 +27,7 @@ ENCODINGS = {
     "distance, limit 8": {"label_encoding": "distance", "distance_limit": 8.0},
 }
 SMALL = ["model.channel_multipliers=[1,2,3]", "model.attention_levels=[2]"]
+LABEL_STEPS = 2  # with one map each
 COLUMNS = ("annotate, mask IoU", "annotate, F1", "from_labels, F1", "joint, F1", "ships an image, joint (simulated)")
 
 
@@ -48,15 +49,25 @@ def main(folder, steps=1200, n=150, sampler_steps=25, seeds="0,1", size=48, out=
 
 
 def figures(place, encoding, settings, seed):
-    """What one model reaches, from `place`/figures.json where it was measured before."""
-    file = place / "figures.json"
-    if not file.exists():
+    """What one model reaches, from `place`/figures.json where it was measured before with the same settings."""
+    file, how = place / "figures.json", {**settings, "label_steps": LABEL_STEPS, "seeds": seed}
+    kept = json.loads(file.read_text()) if file.exists() else None
+    if kept is not None and kept.pop("settings", None) != how:
+        raise SystemExit(f"error: {file} was measured with other settings: delete it, or give another folder=")
+    if kept is None:
         learn(place / "run", encoding, settings, seed)
-        options = {"n": settings["n"], "steps": settings["sampler_steps"], "draws": 1, "label_steps": 2, "seed": 1}
+        options = {
+            "n": settings["n"],
+            "steps": settings["sampler_steps"],
+            "draws": 1,
+            "label_steps": LABEL_STEPS,
+            "seed": 1,
+        }
         plain = {"batch_size": 50, "min_label_iou": 0.0, "label_scale": 1.0}
         result = joint_sar.measure(place, str(place / "run"), **options, **plain)
-        file.write_text(json.dumps(row_of(result)) + "\n")
-    return json.loads(file.read_text())
+        kept = row_of(result)
+        file.write_text(json.dumps({**kept, "settings": how}) + "\n")
+    return kept
 
 
 def learn(run, encoding, settings, seed):

@@ -3,7 +3,7 @@
 In dB of amplitude a pixel stands out when it exceeds the clutter around it, the median over a window, by `contrast` times
 the clutter's spread (its median absolute deviation) and by at least `least` dB: a constant false-alarm rate detector
 whose robust moments take the place of a guard band. The 8-connected components of what stands out are objects; one that
-is longer than a ship, or runs over the edge of the image, is land where there is land: `longest` and `at_edge` say so. An
+is longer than a ship, or runs over the edge of the image, may be land: `longest` and `at_edge` leave it out. An
 object stands out with its skirts, which are wider the brighter it is, so its box is that around the pixels at most `depth`
 dB below its peak, less `skirt` pixels on each side, by which the point spread function widens it.
 """
@@ -37,7 +37,7 @@ GRID = {
     "depth": (8.0, 10.0, 12.0, 15.0),
     "skirt": (0.0, 0.25, 0.5, 0.75, 1.0),
     "min_area": (6, 12, 20),
-    "longest": (36.0, 96.0),
+    "longest": (36.0, 96.0),  # more than the diagonal of a square image
     "at_edge": (False, True),
 }
 

@@ -7,6 +7,7 @@ from omegaconf import MISSING
 
 from diffusion.guidance import GuidanceConfig
 from diffusion.inpainting import InpaintConfig
+from diffusion.samplers.config import SamplerConfig
 
 MODES = ("joint", "from_labels", "annotate", "vary", "inpaint")
 NEEDS = {"from_labels": ("labels",), "annotate": ("images",), "vary": ("images",), "inpaint": ("images", "mask")}
@@ -122,9 +123,14 @@ class SampleConfig:
 
     def _check_effect(self) -> None:
         """Refuse options that need others."""
-        steps = getattr(self.sampler, "num_inference_steps", None)
-        if self.mode == "annotate" and steps is not None and steps != type(self.sampler)().num_inference_steps:
-            raise ValueError(f"sampler.num_inference_steps={steps} has no effect in mode=annotate; use label_steps")
+        for name in ("num_inference_steps", "spacing") if isinstance(self.sampler, SamplerConfig) else ():
+            value, other = getattr(self.sampler, name), "; use label_steps" if name == "num_inference_steps" else ""
+            if self.mode == "annotate" and value != getattr(SamplerConfig, name):
+                raise ValueError(f"sampler.{name}={value} has no effect in mode=annotate{other}")
+        if self.mode == "annotate" and self.label_steps == 1 and self.votes > 1:
+            raise ValueError(
+                f"votes={self.votes} has no effect with label_steps=1, which hardly depends on the noise: votes=1"
+            )
         if self.max_attempts != 10 and not self.min_label_iou and self.reject_copies is None:
             raise ValueError(f"max_attempts={self.max_attempts} has no effect without min_label_iou= or reject_copies=")
         if self.eight_bit_copies and self.format not in ("coco", "yolo"):

@@ -72,12 +72,12 @@ class Artist:
 
     def draw_label(self, image: Images, cond: Cond, generators: Sequence[Generator]) -> Float[Tensor, "b l h w"]:
         """The labels of these images, in `label_steps` steps: few, for x_0 of the first is the mean of all labels that
-        the image allows, nearer to the truth than one drawn from them. Without guidance, which would drive a label to
-        its class.
+        the image allows, nearer to the truth than one drawn from them. Of few steps the first must stand at pure noise,
+        so the spacing is "trailing". Without guidance, which would drive a label to its class.
         """
         shape = (len(image), self.parts.label, *image.shape[2:])
         denoiser = clamp_image(self.denoiser, self.schedule)
-        quick = replace(self.sampler, num_inference_steps=self.label_steps)
+        quick = replace(self.sampler, num_inference_steps=self.label_steps, spacing="trailing")
         unguided = replace(self, sampler=quick, guidance=GuidanceConfig())
         return unguided._run(denoiser, shape, (cond or {}) | {"image": image}, generators)
 

@@ -25,7 +25,7 @@ def test_joint_sar_measures_every_mode(command, tmp_path: Path) -> None:
     assert "| from_labels | 0.5 |" in joint_sar.markdown(result)
 
 
-def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Path) -> None:
+def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Path, monkeypatch) -> None:
     nibabel = pytest.importorskip("nibabel")
     rng, volumes = np.random.default_rng(0), tmp_path / "volumes"
     for kind in ("images", "labels"):
@@ -49,3 +49,22 @@ def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Pat
     assert result["steps"]["joint"] == 2
     assert result["steps"]["supervised"] >= 1
     assert "| supervised |" in annotate_hippocampus.markdown(result)
+
+    # the network's maps are kept, and taken only for the same settings
+    maps, options = (
+        tmp_path / "maps.npz",
+        {"draws": 1, "steps": 2, "batch_size": 8, "supervised": str(tmp_path / "maps.npz")},
+    )
+
+    def measured(name, **more):
+        (tmp_path / name).mkdir()
+        return annotate_hippocampus.measure(tmp_path / name, str(run), minutes=0.01, **options, **more)
+
+    first = measured("first", seed=0)
+    assert maps.exists()
+    monkeypatch.setattr(annotate_hippocampus, "train_supervised", lambda *_: pytest.fail("trained again"))
+    assert measured("again", seed=0)["dice"]["supervised"] == first["dice"]["supervised"]
+    with pytest.raises(SystemExit, match="is of another network, minutes=, seed= or images"):
+        measured("other", seed=1)
+    with pytest.raises(SystemExit, match=r"give a file NAME\.npz in a folder that exists"):
+        annotate_hippocampus.by_supervised(str(tmp_path / "maps"), *[None] * 5)

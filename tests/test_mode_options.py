@@ -43,6 +43,11 @@ BAD = [
     (["max_attempts=0"], "max_attempts=0 must be at least 1"),
     (["eight_bit_copies=true"], "eight_bit_copies=true has no effect with format=files"),
     (["label_steps=0"], "label_steps=0 must be at least 1"),
+    (["mode=annotate", "images=x", "label_steps=1"], "votes=5 has no effect with label_steps=1"),
+    (
+        ["mode=annotate", "images=x", "sampler.spacing=linspace"],
+        "sampler.spacing=linspace has no effect in mode=annotate",
+    ),
     (
         ["mode=annotate", "images=x", "sampler.num_inference_steps=9"],
         "num_inference_steps=9 has no effect in mode=annotate",

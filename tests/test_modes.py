@@ -96,6 +96,44 @@ def test_votes_are_counted_pixel_by_pixel(joint, given, draw, monkeypatch):
         assert (each[0, index] == label_maps(once)[index]).all()
 
 
+def test_a_label_takes_its_own_steps(joint, given, draw, monkeypatch):
+    """Calls of the network for one batch: to annotate it, and beside the steps of an image to find its label or check it."""
+    calls, outs = [], iter("abcde")
+
+    def counted(*arguments):
+        denoiser = make_denoiser(*arguments)
+
+        def one(x_t, t, cond=None):
+            calls.append(len(x_t))
+            return denoiser(x_t, t, cond)
+
+        return one
+
+    monkeypatch.setattr("sample.make_denoiser", counted)
+
+    def count(*options):
+        calls.clear()
+        draw(joint, *options, out=next(outs))
+        return len(calls)
+
+    images = f"images={given['images']}"
+    assert count("mode=annotate", images) == 2 * 5
+    assert count("mode=annotate", images, "label_steps=3", "votes=2") == 3 * 2
+    assert count("num_samples=3") == 3 + 2
+    assert count("num_samples=3", "label_steps=6") == 3 + 6
+    assert count("mode=vary", images, "strength=1", "label_steps=6") == 6 + 3 + 6
+
+
+def test_few_timesteps_can_be_annotated_with(joint, given, draw, tmp_path, capsys):
+    state = load_checkpoint(joint)
+    state["config"]["schedule"]["num_train_timesteps"] = 20
+    save_checkpoint(tmp_path / "few.pt", {key: value for key, value in state.items() if key != "format_version"})
+    images = f"images={given['images']}"
+    assert len(label_maps(draw(tmp_path / "few.pt", "mode=annotate", images))) == 3
+    draw(tmp_path / "few.pt", "mode=annotate", images, "label_steps=21", out="more", exit_code=2)
+    assert "label_steps=21: the schedule has 20 timesteps" in capsys.readouterr().err
+
+
 def test_images_of_another_size_are_annotated_at_the_model_s(joint, draw, tmp_path):
     save(tmp_path / "set" / "a.png", grey(12, 20))
     out = draw(joint, "mode=annotate", f"images={tmp_path / 'set'}")

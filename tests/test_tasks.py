@@ -1,6 +1,7 @@
 """Every mode on jointly Gaussian data, where what each draws is known exactly."""
 
 import importlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -78,6 +79,17 @@ def test_a_label_for_an_image(noise):
     mean, covariance = moments(artist(label_steps=800).draw_label(given(-0.4, 2), None, rngs(1)))
     assert mean.item() == pytest.approx(C_IL / C_II * -0.4, rel=0.005)
     assert covariance.item() == pytest.approx(C_LL - C_IL**2 / C_II, rel=0.03)
+
+
+@pytest.mark.parametrize("spacing", ["trailing", "leading", "linspace"])
+def test_the_first_step_of_a_label_stands_at_pure_noise(noise, spacing):
+    """One step is the mean of all labels; spaced otherwise it would start at t = 0, whose noise is no label."""
+    noise(2)
+    artist_ = artist(label_steps=1)
+    spaced = replace(artist_, sampler=replace(artist_.sampler, spacing=spacing))
+    mean, covariance = moments(spaced.draw_label(given(-0.4, 2), None, rngs(1)))
+    assert mean.item() == pytest.approx(C_IL / C_II * -0.4, rel=0.02)
+    assert covariance.item() < 0.01
 
 
 @pytest.mark.parametrize("strength", [0.4, 0.8])
