@@ -268,6 +268,6 @@ def test_a_volume_without_a_mask_and_a_model_of_image_files(tmp_path):
     with pytest.raises(ValueError, match=r"labels=.*a.nii.gz: no mask in .*: looked for a.nii.gz"):
         load_label_maps(str(tmp_path / "labels"), SPEC, nifti(), images)
     with pytest.raises(
-        ValueError, match=r"labels=.*no image in it but NIfTI volumes: .* data=folder, reads image files"
+        ValueError, match=r"labels=.*no image in it but NIfTI volumes: this checkpoint reads image files"
     ):
         load_label_maps(str(tmp_path / "labels"), SPEC, FolderConfig(image_size=8), None)
