@@ -12,7 +12,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
-Distances = Callable[[np.ndarray, np.ndarray], Sequence[float]]
+Distances = Callable[[np.ndarray, np.ndarray], float | Sequence[float]]  # of one figure, or of several at once
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,6 @@ def floor_size(n_real: int, n_synthetic: int) -> int:
     return min(n_synthetic, n_real // 2)
 
 
-def measure_floor(
-    distance: Distance,
-    real: Float[np.ndarray, "n d"],
-    synthetic: Float[np.ndarray, "m d"],
-    *,
-    repeats: int,
-    seed: int,
-    label: str = "floor",
-) -> Floor:
-    """`measure_floors` of one figure."""
-    one = measure_floors(lambda a, b: [distance(a, b)], real, synthetic, repeats=repeats, seed=seed, label=label)
-    return one[0]
-
-
 def measure_floors(
     distances: Distances,
     real: Float[np.ndarray, "n d"],
@@ -63,7 +49,7 @@ def measure_floors(
     seed: int,
     label: str = "floor",
 ) -> list[Floor]:
-    """The floor of each of the figures that `distances` finds at once.
+    """The floor of each figure that `distances` finds.
 
     Each repeat draws two disjoint sets A, B of n real images and a set S of n synthetic ones: d(A, B) and d(A, S).
 
@@ -81,8 +67,8 @@ def measure_floors(
     for _ in tqdm(range(repeats), desc=label, leave=False):
         order = random.permutation(len(real))
         one, other = real[order[:n]], real[order[n : 2 * n]]
-        floors.append(distances(one, other))
-        matched.append(distances(one, synthetic[random.permutation(len(synthetic))[:n]]))
+        floors.append(np.atleast_1d(distances(one, other)))
+        matched.append(np.atleast_1d(distances(one, synthetic[random.permutation(len(synthetic))[:n]])))
     columns = zip(np.transpose(floors), np.transpose(matched), strict=True)
     return [Floor(n, repeats, _spread(f), _spread(m), _spread(m - f)) for f, m in columns]
 

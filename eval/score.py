@@ -10,7 +10,7 @@ from eval.config import EvalConfig
 from eval.coverage import NEIGHBOURS, Coverage, coverage
 from eval.features import Extractor, build_extractor, choose_device, extract
 from eval.figures import Figure, Scores
-from eval.floor import Distance, Floor, measure_floor, measure_floors
+from eval.floor import Distance, Floor, measure_floors
 from eval.frechet import frechet_from_features
 from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
@@ -90,7 +90,7 @@ def _figure(
 ) -> Figure:
     """`distance` over all images, unless `value` has it already, and at equal n beside its floor."""
     repeats, seed = comparison.config.floor_repeats, comparison.config.seed
-    floor = measure_floor(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}")
+    [floor] = measure_floors(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}")
     value = distance(real, synthetic) if value is None else value
     return _of_floor(
         name, value, floor, real, synthetic, comparison, extractor, method=method, standard_error=standard_error

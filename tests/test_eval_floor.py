@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eval.figures import Figure
-from eval.floor import Floor, Spread, floor_size, measure_floor, measure_floors
+from eval.floor import Floor, Spread, floor_size, measure_floors
 from eval.frechet import frechet_from_features
 from eval.kernel import mmd2
 from eval.nearest import find_nearest, share_closer
@@ -12,6 +12,12 @@ from eval.nearest import find_nearest, share_closer
 
 def gaussian(n, d=8, seed=0, shift=0.0):
     return np.random.default_rng(seed).standard_normal((n, d)) + shift
+
+
+def measure_floor(distance, real, synthetic, **options):
+    """Of one figure."""
+    [floor] = measure_floors(distance, real, synthetic, **options)
+    return floor
 
 
 @pytest.mark.parametrize(("n_real", "n_synthetic", "n"), [(100, 20, 20), (40, 20, 20), (39, 20, 19), (20, 20, 10)])

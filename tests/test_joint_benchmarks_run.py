@@ -51,10 +51,8 @@ def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Pat
     assert "| supervised |" in annotate_hippocampus.markdown(result)
 
     # the network's maps are kept, and taken only for the same settings
-    maps, options = (
-        tmp_path / "maps.npz",
-        {"draws": 1, "steps": 2, "batch_size": 8, "supervised": str(tmp_path / "maps.npz")},
-    )
+    maps = tmp_path / "maps.npz"
+    options = {"draws": 1, "steps": 2, "batch_size": 8, "supervised": str(maps)}
 
     def measured(name, **more):
         (tmp_path / name).mkdir()
