@@ -2,7 +2,7 @@
 
     python train.py experiment=sar_joint run_dir=RUN_DIR
     python benchmarks/joint_sar.py ckpt=RUN_DIR [n=300] [steps=50] [draws=5] [label_steps=2] [seed=1]
-        [min_label_iou=0] [label_scale=1] [folder=DIR] [out=FILE.json]
+        [min_label_iou=0] [label_scale=1] [minutes=0] [supervised=FILE.npz] [folder=DIR] [out=FILE.json]
 
 Of one checkpoint, each with n images and DDIM of `steps` steps, of `label_steps` for a label alone:
 
@@ -13,6 +13,8 @@ Of one checkpoint, each with n images and DDIM of `steps` steps, of `label_steps
 - annotate: label maps for the images of those scenes, whose class is not told; against the truth. IoU of ship pixels,
   all images as one and the mean over images with ships; and F1 of the boxes. Of `draws` maps the first counts, and as a
   row of its own the vote of all.
+- supervised, where `minutes` is above 0: the same network, trained to segment for so long (supervised.py), on the same
+  scenes; `supervised` keeps its maps. What annotation could reach.
 
 "simulated" is the detector on the unseen scenes themselves, against the truth: its ceiling. It has false alarms on
 coasts and misses ships that lie at a quay, so each landscape has its own column, and its own settings, tuned for F1 at
@@ -31,8 +33,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from annotation import annotate, draw, interval, new_folder, write_record
 from ship_detector import counts, detect, tune
+from supervised import by_supervised
 
-from data import data_config_from_dict
+from conf.schema import train_config_from_dict
+from data import data_config_from_dict, load_images
 from data.__main__ import export
 from data.components import f1, instances, majority
 from data.image_set import ImageSpec
@@ -69,6 +73,8 @@ def main(
     batch_size=50,
     min_label_iou=0.0,
     label_scale=1.0,
+    minutes=0.0,
+    supervised=None,
     folder=None,
     out=None,
 ):
@@ -78,6 +84,8 @@ def main(
         "batch_size": int(batch_size),
         "min_label_iou": float(min_label_iou),
         "label_scale": float(label_scale),
+        "minutes": float(minutes),
+        "supervised": supervised,
     }
     start = time.perf_counter()
     with new_folder(folder) as place:
@@ -86,7 +94,9 @@ def main(
     write_record(out, settings, time.perf_counter() - start, result)
 
 
-def measure(folder, ckpt, n, steps, draws, label_steps, seed, batch_size, min_label_iou, label_scale):
+def measure(
+    folder, ckpt, n, steps, draws, label_steps, seed, batch_size, min_label_iou, label_scale, minutes=0, supervised=None
+):
     state = load_checkpoint(ckpt)
     spec, data = ImageSpec.from_dict(state["images"]), data_config_from_dict(state["config"]["data"])
     if data.name != "sar_sim" or not data.labels:
@@ -111,6 +121,9 @@ def measure(folder, ckpt, n, steps, draws, label_steps, seed, batch_size, min_la
     result["annotate"] = compare(unseen, boxes_of(first_map)) | mask_iou(unseen.maps, first_map)
     if draws > 1:
         result[f"annotate, vote of {draws}"] = compare(unseen, boxes_of(voted)) | mask_iou(unseen.maps, voted)
+    if minutes:
+        scenes = {"seed": first + 2, "num_images": n, "val_fraction": 0.0}
+        result["supervised"] = segmented(state, folder / "cache", scenes, minutes, seed, batch_size, supervised)
     return result
 
 
@@ -165,6 +178,19 @@ def annotations(ckpt, folder, unseen, draws, options):
         images, out = folder / "unseen" / "images" / name, folder / "annotate" / name
         maps += [m for _, m in sorted(annotate(ckpt, images, out, draws=draws, **options).items())]
     return [m[0] for m in maps], [majority(m, 2) for m in maps]
+
+
+def segmented(state, cache, scenes, minutes, seed, batch_size, path):
+    """The scores of a network that is trained to segment the run's training set, on the unseen scenes."""
+    config = train_config_from_dict(state["config"])
+    known = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser())
+    unseen = load_images(replace(config.data, **scenes), cache_dir=cache)
+    assert known.train.spec.intensity == unseen.train.spec.intensity
+    key = f"{known.key} {unseen.key}"
+    maps, done = by_supervised(path, config, known.train, unseen.train, key, 60 * minutes, seed, batch_size)
+    classes = [unseen.train.spec.classes[k] for k in unseen.train.class_labels[:, 0]]
+    true = Labelled([], list(unseen.train.label_maps(range(len(unseen.train)))), classes)
+    return compare(true, boxes_of(maps)) | mask_iou(true.maps, maps) | {"steps": done}
 
 
 def compare(images, boxes):

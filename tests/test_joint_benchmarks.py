@@ -9,9 +9,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import label_encodings
-from annotate_hippocampus import dice_of_volumes, segmentation_loss, summary, volume_of
+from annotate_hippocampus import dice_of_volumes, summary, volume_of
 from annotation import interval
 from joint_sar import Labelled, boxes_of, compare, mask_iou
+from supervised import segmentation_loss
 
 
 def square(x: int, y: int, side: int = 4) -> np.ndarray:

@@ -10,6 +10,7 @@ from conftest import TINY
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import annotate_hippocampus
 import joint_sar
+import supervised
 
 
 def test_joint_sar_measures_every_mode(command, tmp_path: Path) -> None:
@@ -17,11 +18,12 @@ def test_joint_sar_measures_every_mode(command, tmp_path: Path) -> None:
     scenes = ["data=sar_sim", "data.labels=true", "data.num_images=12"]
     assert command("train", *TINY, *scenes, "train.steps=2", f"run_dir={run}") == 0
     options = {"n": 4, "steps": 3, "draws": 3, "label_steps": 2, "seed": 1, "batch_size": 4}
-    result = joint_sar.measure(tmp_path / "work", str(run), **options, min_label_iou=0.0, label_scale=2.0)
-    for mode in ("simulated", "joint", "from_labels", "annotate", "annotate, vote of 3"):
+    result = joint_sar.measure(tmp_path / "work", str(run), **options, min_label_iou=0.0, label_scale=2.0, minutes=0.01)
+    for mode in ("simulated", "joint", "from_labels", "annotate", "annotate, vote of 3", "supervised"):
         assert result[mode]["boxes"]["all"]["images"] == 4
         assert 0 <= result[mode]["boxes"]["all"]["iou 0.5"]["f1"] <= 1
     assert 0 <= result["annotate"]["mask_iou"]["pooled"] <= 1
+    assert result["supervised"]["boxes"]["all"]["ships"] == result["annotate"]["boxes"]["all"]["ships"]
     assert "| from_labels | 0.5 |" in joint_sar.markdown(result)
 
 
@@ -60,9 +62,9 @@ def test_annotation_is_compared_with_a_supervised_network(command, tmp_path: Pat
 
     first = measured("first", seed=0)
     assert maps.exists()
-    monkeypatch.setattr(annotate_hippocampus, "train_supervised", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(supervised, "train_supervised", lambda *_: pytest.fail("trained again"))
     assert measured("again", seed=0)["dice"]["supervised"] == first["dice"]["supervised"]
     with pytest.raises(SystemExit, match="is of another network, minutes=, seed= or images"):
         measured("other", seed=1)
     with pytest.raises(SystemExit, match=r"give a file NAME\.npz in a folder that exists"):
-        annotate_hippocampus.by_supervised(str(tmp_path / "maps"), *[None] * 5)
+        supervised.by_supervised(str(tmp_path / "maps"), *[None] * 7)
