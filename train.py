@@ -108,8 +108,9 @@ def train_step(run: Run) -> dict[str, Any]:
     indices = batch_indices(config.seed, run.step, batch_size=loop.batch_size, num_images=len(run.images.train))
     x_0, class_label = run.images.train.batch(indices)
     x_0 = augment(x_0, rng, hflip=config.data.hflip, vflip=config.data.vflip, rot90=config.data.rot90)
-    clean = config.diffusion.clean_fraction
-    t = training_timesteps(loop.batch_size, run.schedule.num_train_timesteps, run.parts, rng, clean_fraction=clean)
+    process = config.diffusion
+    shares = {"clean_fraction": process.clean_fraction, "together_fraction": process.together_fraction}
+    t = training_timesteps(loop.batch_size, run.schedule.num_train_timesteps, run.parts, rng, **shares)
     batch = [x_0, t, torch.randn(x_0.shape, generator=rng)]  # the last is eps
     if class_label is not None:
         share, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
@@ -121,8 +122,7 @@ def train_step(run: Run) -> dict[str, Any]:
         terms.append(compute_losses(run, run.network, part, *batch))
         (terms[-1].loss.sum() / loop.batch_size).backward()
     losses = concatenate(terms)
-    loss = losses.loss.mean().item()
-    limit = config.optim.grad_clip or float("inf")
+    loss, limit = losses.loss.mean().item(), config.optim.grad_clip or float("inf")
     grad_norm = nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
     if run.finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
         run.optimizer.step()

@@ -53,7 +53,7 @@ class PosteriorCoefficients(Generic[Number]):
     upper_variance: Number
 
 
-OF_LABELS = ("label_weight", "clean_fraction", "label_balance")
+OF_LABELS = ("label_weight", "clean_fraction", "together_fraction", "label_balance")
 
 
 @dataclass
@@ -68,6 +68,7 @@ class DiffusionConfig:
     class_dropout: float = 0.1  # share of images whose attributes are dropped, for classifier-free guidance
     label_weight: float = 2.0  # of the label channels' error beside the image channels'
     clean_fraction: float = 0.15  # share of items whose image is given clean, and share of those whose label is
+    together_fraction: float = 0.0  # share of items whose image and label have the same time, as in new pairs
     label_balance: float = 0.0  # 0: label pixels weigh the same, 0.5: by frequency^-1/2, 1: classes weigh the same
 
     def __post_init__(self) -> None:
@@ -89,6 +90,8 @@ class DiffusionConfig:
             raise ValueError(f"diffusion.label_weight: {self.label_weight} must be above 0 and finite")
         if not 0 <= self.clean_fraction < 1:
             raise ValueError(f"diffusion.clean_fraction: {self.clean_fraction} must be within [0, 1)")
+        if not 0 <= self.together_fraction <= 1:
+            raise ValueError(f"diffusion.together_fraction: {self.together_fraction} must be within [0, 1]")
         if not 0 <= self.label_balance <= 1:
             raise ValueError(f"diffusion.label_balance: {self.label_balance} must be within [0, 1]")
         if self.loss_weighting == "simple" and self.snr_gamma != 5.0:

@@ -84,15 +84,20 @@ def training_timesteps(
     generator: torch.Generator,
     *,
     clean_fraction: float = 0.0,
+    together_fraction: float = 0.0,
 ) -> Int64[Tensor, "b *parts"]:
     """Training times as `stratified_timesteps` draws them: (b,), and (b, 2) where `parts` has a label.
 
     Those of image and label are independent: the label's are shuffled over the batch, for in their order both would
-    rise together. Either is 0 instead, that is, given clean, with the probability `clean_fraction`.
+    rise together. A share `together_fraction` of the items have the image's time for both, as new pairs are drawn.
+    Either is 0 instead, that is, given clean, with the probability `clean_fraction`.
     """
     image = stratified_timesteps(batch_size, num_train_timesteps, generator)
     if not parts.label:
         return image
     label = stratified_timesteps(batch_size, num_train_timesteps, generator)
-    t = torch.stack([image, label[torch.randperm(batch_size, generator=generator)]], dim=1)
+    label = label[torch.randperm(batch_size, generator=generator)]
+    if together_fraction > 0:  # else the numbers drawn stay those of runs before there was a choice
+        label = image.where(torch.rand(batch_size, generator=generator) < together_fraction, label)
+    t = torch.stack([image, label], dim=1)
     return t.where(torch.rand(t.shape, generator=generator) >= clean_fraction, 0)

@@ -19,6 +19,8 @@ class UNetConfig:
     `base_channels * channel_multipliers[i]` channels.
 
     Attributes:
+        patch_size: side of the square of pixels that become the channels of one position, so that level 0 works at
+            1/patch_size of the image's height and width: 2 is for 128 x 128 what 1 is for 64 x 64, at the same cost.
         attention_levels: the levels with attention: with 64 x 64 images, level 2 is 16 x 16. Counted in levels, not in
             pixels, so that it means the same for every height and width. The middle block always has it.
         head_channels: channels of one attention head; null for a single head.
@@ -28,6 +30,7 @@ class UNetConfig:
     """
 
     name: str = "unet"
+    patch_size: int = 1
     base_channels: int = 64
     channel_multipliers: list[int] = field(default_factory=lambda: [1, 2, 2, 4])
     blocks_per_level: int = 2
@@ -46,6 +49,7 @@ class UNetConfig:
         self.attention_levels = list(self.attention_levels)
         levels = len(self.channel_multipliers)
         _require(self.name == "unet", f"model.name={self.name!r}: this config is for 'unet'")
+        _require(self.patch_size >= 1, f"model.patch_size={self.patch_size}: must be at least 1")
         _require(self.base_channels >= 2, f"model.base_channels={self.base_channels}: must be at least 2")
         _require(
             levels > 0 and min(self.channel_multipliers) > 0,
@@ -166,7 +170,8 @@ class UNet(nn.Module):
             flip_sin_to_cos=config.flip_sin_to_cos,
             freq_shift=config.freq_shift,
         )
-        self.conv_in = nn.Conv2d(in_channels, base, 3, padding=1)
+        pixels = config.patch_size**2
+        self.conv_in = nn.Conv2d(pixels * in_channels, base, 3, padding=1)
 
         channels, skips = base, [base]  # skips: the channels of every map that the way up will consume
         self.down = nn.ModuleList()
@@ -191,7 +196,7 @@ class UNet(nn.Module):
             self.up.append(UpLevel(stages, Upsample(channels) if i > 0 else None))
 
         self.norm_out = GroupNorm(config.norm_groups, base, config.norm_eps)
-        self.conv_out = zero_init(nn.Conv2d(base, out_channels, 3, padding=1))
+        self.conv_out = zero_init(nn.Conv2d(base, pixels * out_channels, 3, padding=1))
         self.to(memory_format=torch.channels_last)  # the layout in which convolutions are fastest; activations follow
 
     def forward(
@@ -200,24 +205,26 @@ class UNet(nn.Module):
         """Predict from `x_t` at the integer timesteps `t`: (b,), or with `label_time` (b, 2), of image and label.
 
         `cond` may hold "class_label" (b, a), a column an attribute (see `ConditionEmbedding`); without it all are null.
-        Any height and width: padded with zeros to a multiple of 2^(levels - 1), as convolutions see the other borders,
-        and cropped back.
+        Any height and width: padded with zeros to a multiple of patch_size * 2^(levels - 1), as convolutions see the
+        other borders, and cropped back.
         """
         height, width = x_t.shape[-2:]
-        multiple = 2 ** (len(self.down) - 1)
+        patch_size = self.config.patch_size
+        multiple = patch_size * 2 ** (len(self.down) - 1)
         emb = F.silu(self.embedding(t, (cond or {}).get("class_label")))  # (b, 4 * base)
-        h = self.conv_in(F.pad(x_t, (0, -width % multiple, 0, -height % multiple)))  # (b, base, H, W)
+        padded = F.pad(x_t, (0, -width % multiple, 0, -height % multiple))  # (b, c, p H, p W)
+        h = self.conv_in(F.pixel_unshuffle(padded, patch_size))  # (b, base, H, W)
 
         skips = [h]
         for level in self.down:
             skips += level(skips[-1], emb)
-        h = skips[-1]  # (b, c, H / multiple, W / multiple)
+        h = skips[-1]  # (b, c, p H / multiple, p W / multiple)
         for stage in self.middle:
             h = stage(h, emb)
         for level in self.up:
             h = level(h, emb, skips)  # (b, base, H, W) after the last
 
-        out = self.conv_out(F.silu(self.norm_out(h)))  # (b, out, H, W)
+        out = F.pixel_shuffle(self.conv_out(F.silu(self.norm_out(h))), patch_size)  # (b, out, p H, p W)
         return out[..., :height, :width]
 
 

@@ -214,6 +214,7 @@ def test_balance_weights_are_their_formula(balance):
         ({"learned_variance": True}, PARTS, "diffusion.learned_variance: is not there for image and label together"),
         ({"label_weight": 3.0}, Parts(3), "diffusion.label_weight: has no effect on a model without label channels"),
         ({"clean_fraction": 0.0}, Parts(3), "diffusion.clean_fraction: has no effect on a model without label"),
+        ({"together_fraction": 0.5}, Parts(3), "diffusion.together_fraction: has no effect on a model without label"),
         ({"label_balance": 0.5}, None, "diffusion.label_balance: has no effect on a model without label channels"),
     ],
 )
@@ -232,6 +233,7 @@ def test_options_that_do_not_fit_the_parts_are_refused_for_a_new_run(options, pa
     [
         ({"label_weight": 0.0}, r"diffusion.label_weight: 0.0 must be above 0"),
         ({"clean_fraction": 1.0}, r"diffusion.clean_fraction: 1.0 must be within \[0, 1\)"),
+        ({"together_fraction": 1.5}, r"diffusion.together_fraction: 1.5 must be within \[0, 1\]"),
         ({"label_balance": 1.5}, r"diffusion.label_balance: 1.5 must be within \[0, 1\]"),
     ],
 )
@@ -267,6 +269,15 @@ def test_a_share_of_the_times_is_clean_for_image_and_label_apart():
     expected, error = 0.2 + 0.8 / 1000, 4 * (0.2 * 0.8 / 32000) ** 0.5
     assert clean.mean(dim=0).tolist() == pytest.approx([expected, expected], abs=error)
     assert clean.prod(dim=1).mean().item() == pytest.approx(expected**2, abs=error)
+
+
+def test_a_share_of_the_items_has_one_time_for_both():
+    generator = torch.Generator().manual_seed(0)
+    options = {"clean_fraction": 0.1, "together_fraction": 0.5}
+    t = torch.cat([training_timesteps(16, 1000, Parts(1, 1), generator, **options) for _ in range(2000)])
+    expected = 0.5 * 0.9**2 + 0.1**2  # neither is given clean, or both are; by chance they are equal once in 1000
+    error = 4 * (expected * (1 - expected) / 32000) ** 0.5 + 0.001
+    assert (t[:, 0] == t[:, 1]).double().mean().item() == pytest.approx(expected, abs=error)
 
 
 def test_the_image_times_are_those_of_a_model_without_labels():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from golden.make_unet import SHAPE, fill, inputs
 from torch import Tensor, nn
 
@@ -48,6 +49,17 @@ def noise(*shape: int, seed: int = 1) -> Tensor:
 def test_output_has_the_size_of_the_input(size):
     x_t = noise(2, 3, *size)
     assert tiny_unet(channels=3)(x_t, torch.tensor([0, 999])).shape == x_t.shape
+
+
+def test_a_patch_is_the_channels_of_one_position():
+    """The same weights on patches laid out by hand give the same, laid out the same way."""
+    network, x_t, t = tiny_unet(channels=2, patch_size=2), noise(2, 2, 14, 9), torch.tensor([3, 70])
+    alone = tiny_unet(channels=8)
+    alone.load_state_dict(network.state_dict())
+    padded = F.pad(x_t, (0, 7, 0, 2))  # 3 levels of 2 x 2 patches: multiples of 8
+    patches = rearrange(padded, "b c (h p) (w q) -> b (c p q) h w", p=2, q=2)
+    expected = rearrange(alone(patches, t), "b (c p q) h w -> b c (h p) (w q)", p=2, q=2)
+    torch.testing.assert_close(network(x_t, t), expected[..., :14, :9], rtol=0, atol=1e-6)
 
 
 def test_out_channels_may_differ_as_for_a_learned_variance():
@@ -353,6 +365,7 @@ def test_bfloat16_is_close_to_float32():
         ({"head_channels": 0}, "model.head_channels=0"),
         ({"time_scale_shift": "film"}, "model.time_scale_shift='film'"),
         ({"downsample_padding": 2}, "model.downsample_padding=2"),
+        ({"patch_size": 0}, "model.patch_size=0: must be at least 1"),
         ({"freq_shift": 2}, "model.freq_shift=2"),
     ],
 )
