@@ -29,6 +29,7 @@ class ScheduleConfig:
     name: str = "cosine"  # cosine | linear | sigmoid
     num_train_timesteps: int = 1000
     zero_terminal_snr: bool = False  # Lin et al. 2023: the last step holds no signal at all
+    shift: float = 1.0  # sigma / alpha is multiplied by this: see `shifted`
     beta_start: float = 1e-4  # linear
     beta_end: float = 0.02  # linear
     cosine_offset: float = 0.008  # cosine: s of equation 17
@@ -46,6 +47,8 @@ class ScheduleConfig:
             for name in names:
                 if owner != self.name and getattr(self, name) != defaults[name]:
                     raise ValueError(f"schedule.{name}: has no effect on {self.name!r}, it belongs to {owner!r}")
+        if not 0 < self.shift < math.inf:
+            raise ValueError(f"schedule.shift: {self.shift} must be above 0 and finite")
         scale = 1000 / self.num_train_timesteps
         if self.name == "linear" and not 0 < self.beta_start <= self.beta_end < 1 / scale:
             raise ValueError(
@@ -115,6 +118,7 @@ def build_schedule(config: ScheduleConfig) -> Schedule:
         alphas_cumprod = sigmoid_alphas_cumprod(
             config.num_train_timesteps, config.sigmoid_start, config.sigmoid_end, config.sigmoid_tau
         )
+    alphas_cumprod = shifted(alphas_cumprod, config.shift)
     if config.zero_terminal_snr:
         alphas_cumprod = rescale_zero_terminal_snr(alphas_cumprod)
     return Schedule(alphas_cumprod)
@@ -136,6 +140,18 @@ def sigmoid_alphas_cumprod(num_train_timesteps: int, start: float, end: float, t
     """A sigmoid over [start, end] / tau, falling from 1 to 0 (Jabri et al. 2022; Chen 2023, Algorithm 1)."""
     bottom = torch.tensor(end / tau, dtype=torch.float64).sigmoid()
     return _discretise(lambda u: bottom - ((start + u * (end - start)) / tau).sigmoid(), num_train_timesteps)
+
+
+def shifted(alphas_cumprod: Float64[Tensor, " T"], shift: float) -> Float64[Tensor, " T"]:
+    """The schedule with sigma / alpha times `shift`, so its SNR divided by shift^2 (Hoogeboom et al. 2023, section 3.1).
+
+    What an image shows at large is the mean of many pixels, in which noise averages out: the more pixels, the more noise
+    it takes to hide it, and the less of a schedule made for 64 pixels a side is spent where it is decided. They shift by
+    side / 64; an image whose large parts differ little in brightness needs more.
+    """
+    if shift == 1:
+        return alphas_cumprod  # to the last bit
+    return alphas_cumprod / (alphas_cumprod + shift**2 * (1 - alphas_cumprod))
 
 
 def _discretise(signal: Callable[[Tensor], Tensor], num_train_timesteps: int) -> Float64[Tensor, " T"]:

@@ -83,6 +83,16 @@ def test_zero_terminal_snr_keeps_the_first_alpha_and_is_affine_in_alpha(name):
     torch.testing.assert_close(after.diff() / before.diff(), (before[0] / (before[0] - before[-1])).expand(999))
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shift", [0.5, 2.0, 4.0])
+def test_a_shift_multiplies_sigma_over_alpha(name, shift):
+    plain, moved = (build_schedule(ScheduleConfig(name=name, shift=s)) for s in (1.0, shift))
+    torch.testing.assert_close(moved.sigma / moved.alpha, shift * plain.sigma / plain.alpha, rtol=1e-9, atol=0)
+    whole = build_schedule(ScheduleConfig(name=name, shift=shift, zero_terminal_snr=True))
+    assert whole.zero_terminal_snr
+    assert whole.alpha[0] == pytest.approx(moved.alpha[0].item())
+
+
 def test_at_looks_up_with_the_dtype_of_the_images():
     s = schedule()
     t = torch.tensor([0, 999, 10])
@@ -147,6 +157,7 @@ def test_noise_levels_end_with_clean_data():
         ({"name": "linear", "num_train_timesteps": 10}, r"schedule.beta_start, beta_end: .* take more timesteps"),
         ({"name": "linear", "beta_start": 0.03}, r"schedule.beta_start, beta_end: 0.03, 0.02 must rise"),
         ({"cosine_offset": -1.0}, r"schedule.cosine_offset: -1.0"),
+        ({"shift": 0.0}, r"schedule.shift: 0.0 must be above 0 and finite"),
         ({"name": "sigmoid", "sigmoid_start": 4.0}, r"schedule.sigmoid_start, .* start < end"),
     ],
 )
