@@ -103,7 +103,9 @@ class DinoV2(nn.Module):
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """Features (b, d) of images of any size, which are brought to 224x224."""
         if x.shape[2:] != (self.side, self.side):
-            x = F.interpolate(x, (self.side, self.side), mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
+            x = F.interpolate(x, (self.side, self.side), mode="bicubic", align_corners=False, antialias=True).clamp(
+                0, 1
+            )
         patches = self.patch_embed((x - self.mean) / self.deviation)  # (b, n, d)
         tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), patches], dim=1)  # (b, 1 + n, d)
         x = self.blocks(tokens + positions(self.pos_embed, self.side // PATCH))
@@ -132,7 +134,9 @@ def load_dinov2(path: Path) -> DinoV2:
         network.load_state_dict(state)
     except (KeyError, AttributeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path}: not the weights of DINOv2 S/14, B/14 or L/14 without registers ({reason})") from error
+        raise ValueError(
+            f"{path}: not the weights of DINOv2 S/14, B/14 or L/14 without registers ({reason})"
+        ) from error
     return network.eval().requires_grad_(False)
 
 

@@ -12,7 +12,12 @@ def dinov2_shapes(dims=DIMS, depth=DEPTH, grid=GRID):
         "patch_embed.proj.weight": (dims, 3, 14, 14), "patch_embed.proj.bias": (dims,),
         "norm.weight": (dims,), "norm.bias": (dims,),
     }  # fmt: skip
-    linear = {"attn.qkv": (3 * dims, dims), "attn.proj": (dims, dims), "mlp.fc1": (4 * dims, dims), "mlp.fc2": (dims, 4 * dims)}
+    linear = {
+        "attn.qkv": (3 * dims, dims),
+        "attn.proj": (dims, dims),
+        "mlp.fc1": (4 * dims, dims),
+        "mlp.fc2": (dims, 4 * dims),
+    }
     for block in (f"blocks.{i}" for i in range(depth)):
         for name, shape in linear.items():
             shapes |= {f"{block}.{name}.weight": shape, f"{block}.{name}.bias": shape[:1]}
