@@ -19,9 +19,10 @@ from jaxtyping import Int
 from eval.cache import cached
 from eval.comparison import Side
 from eval.config import EvalConfig
-from eval.domain_encoder import COMPONENTS, SETTINGS, DomainConv, train_encoder
+from eval.domain_encoder import DomainConv, Settings, components, train_encoder
 from eval.features import Extractor
 
+SETTINGS = Settings()
 MIN_HALVES = 48  # real images, of which 24 measure: floors at n = 12
 MOST_TRAINING = 1024  # images; beyond them the encoder gains little and all have to be in memory
 
@@ -50,10 +51,10 @@ def fit_domain(real: Side, config: EvalConfig) -> Domain:
 
     def train() -> np.ndarray:
         images = np.stack([real.preparation.load(real.folder.paths[i]) for i in training])
-        return _to_row(train_encoder(images, config.seed))
+        return _to_row(train_encoder(images, config.seed, SETTINGS))
 
     row, _ = cached(Path(config.cache_dir).expanduser(), key, train)
-    network = _from_row(row, min(COMPONENTS, len(training) // 2))
+    network = _from_row(row, components(len(training), SETTINGS))
     digest = hashlib.sha256(key.encode() + row.tobytes()).hexdigest()
     dims = network.axes.shape[1]
     description = f"domain: {dims} features of a network trained on {len(training)} of the real images, {digest[:8]}"
@@ -77,7 +78,7 @@ def _key(real: Side, training: np.ndarray, seed: int) -> str:
     parts = {
         "files": [real.folder.images[i].sha256 for i in training],
         "preparation": asdict(real.preparation),
-        "settings": SETTINGS,
+        "settings": asdict(SETTINGS),
         "seed": seed,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

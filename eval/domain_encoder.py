@@ -10,6 +10,7 @@ the usual recipe, among what it must not see. Nothing is mirrored, as a mirrored
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,15 +20,29 @@ from torch.nn import functional as F
 from tqdm import trange
 
 WIDTHS, KERNELS = (32, 64, 64, 64), (5, 3, 3, 3)
-EMBEDDING = 256
-STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 300, 64, 2e-3, 1e-4
-INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # the paper's weights
-CROP, LARGEST_CROP = 0.75, 64  # share of the shorter side, and pixels
-SOFTEN, GAIN, OFFSET, NOISE = (-0.5, 1.0), (0.8, 1.25), (-0.1, 0.1), (0.0, 0.05)
-COMPONENTS = 64
-SETTINGS = {
-    name: value for name, value in globals().items() if name.isupper()
-}  # all that weights depend on beside images and seed
+SUMMARY = 2 * sum(WIDTHS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the weights depend on beside images and seed; the three loss weights are the paper's."""
+
+    steps: int = 300
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    embedding: int = 256
+    invariance: float = 25.0
+    variance: float = 25.0
+    covariance: float = 1.0
+    crop: float = 0.75  # share of the shorter side
+    largest_crop: int = 64  # pixels
+    soften: tuple[float, float] = (-0.5, 1.0)  # 1: a mean over 3x3 pixels; below 0: sharper
+    gain: tuple[float, float] = (0.8, 1.25)
+    offset: tuple[float, float] = (-0.1, 0.1)
+    noise: tuple[float, float] = (0.0, 0.05)
+    components: int = 64
+    version: int = 1  # of the code: another one finds no older weights
 
 
 class DomainConv(nn.Module):
@@ -39,7 +54,7 @@ class DomainConv(nn.Module):
     centre: Tensor
     axes: Tensor
 
-    def __init__(self, components: int = COMPONENTS) -> None:
+    def __init__(self, components: int) -> None:
         super().__init__()
         layers = [
             nn.Sequential(
@@ -50,8 +65,8 @@ class DomainConv(nn.Module):
             for c_in, c_out, kernel in zip((3, *WIDTHS), WIDTHS, KERNELS, strict=False)
         ]
         self.stages = nn.ModuleList(layers)
-        self.register_buffer("centre", torch.zeros(2 * sum(WIDTHS)))
-        self.register_buffer("axes", torch.zeros(2 * sum(WIDTHS), components))
+        self.register_buffer("centre", torch.zeros(SUMMARY))
+        self.register_buffer("axes", torch.zeros(SUMMARY, components))
 
     def summary(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b s"]:
         """Means and deviations over space of each stage, of images in [0, 1] of 8 pixels or more a side."""
@@ -70,7 +85,7 @@ class DomainConv(nn.Module):
     @torch.no_grad()
     def fit_whitening(self, images: Float[Tensor, "n 3 h w"]) -> None:
         """Axes along which the summaries of `images` vary most, scaled so that each has deviation 1."""
-        rows = torch.cat([self.summary(batch) for batch in images.split(BATCH)]).double()
+        rows = torch.cat([self.summary(batch) for batch in images.split(64)]).double()
         centre = rows.mean(dim=0)
         _, spread, axes = torch.linalg.svd(rows - centre, full_matrices=False)
         kept = min(self.axes.shape[1], int((spread > 1e-6 * spread[0]).sum()))
@@ -79,7 +94,7 @@ class DomainConv(nn.Module):
         self.axes[:, :kept] = (axes[:kept].T / spread[:kept] * (len(rows) - 1) ** 0.5).float()
 
 
-def train_encoder(images: Float[np.ndarray, "n 3 h w"], seed: int) -> DomainConv:
+def train_encoder(images: Float[np.ndarray, "n 3 h w"], seed: int, settings: Settings) -> DomainConv:
     """Train on `images` in [0, 1], on one CPU thread so that a machine's weights do not depend on its load; a minute or so.
 
     ValueError with fewer than 4 images.
@@ -91,9 +106,9 @@ def train_encoder(images: Float[np.ndarray, "n 3 h w"], seed: int) -> DomainConv
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network, head = DomainConv(min(COMPONENTS, len(images) // 2)), _expander()
+            network, head = DomainConv(components(len(images), settings)), _expander(settings.embedding)
         pixels = torch.from_numpy(images)
-        _train(network, head, pixels, torch.Generator().manual_seed(seed))
+        _train(network, head, pixels, torch.Generator().manual_seed(seed), settings)
         network.eval().requires_grad_(False)
         network.fit_whitening(pixels)
     finally:
@@ -101,61 +116,67 @@ def train_encoder(images: Float[np.ndarray, "n 3 h w"], seed: int) -> DomainConv
     return network
 
 
-def _expander() -> nn.Sequential:
-    width = 2 * sum(WIDTHS)
-    return nn.Sequential(
-        nn.Linear(width, EMBEDDING), nn.BatchNorm1d(EMBEDDING), nn.ReLU(), nn.Linear(EMBEDDING, EMBEDDING)
-    )
+def components(n: int, settings: Settings) -> int:
+    """How many features n training images bear: fewer than half of them, so that none is fitted to one image."""
+    return min(settings.components, n // 2)
 
 
-def _train(network: DomainConv, head: nn.Module, images: Tensor, generator: torch.Generator) -> None:
-    parameters = [*network.parameters(), *head.parameters()]
-    optimizer = torch.optim.AdamW(parameters, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
-    batches = _batches(images, generator)
-    with trange(STEPS, desc="training the domain encoder", leave=False) as bar:
-        for _ in bar:
-            batch = spoilt(next(batches), generator)
-            views = torch.cat([cropped(batch, generator), cropped(batch, generator)])
-            loss = vicreg_loss(*head(network.summary(views)).chunk(2))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+def _expander(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(SUMMARY, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, width))
 
 
-def _batches(images: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
+def _train(
+    network: DomainConv, head: nn.Module, images: Tensor, generator: torch.Generator, settings: Settings
+) -> None:
+    rate, decay = settings.learning_rate, settings.weight_decay
+    optimizer = torch.optim.AdamW([*network.parameters(), *head.parameters()], weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=settings.steps)
+    batches = _batches(images, settings.batch_size, generator)
+    for _ in trange(settings.steps, desc="training the domain encoder", leave=False):
+        batch = spoilt(next(batches), generator, settings)
+        views = torch.cat([cropped(batch, generator, settings), cropped(batch, generator, settings)])
+        loss = vicreg_loss(*head(network.summary(views)).chunk(2), settings)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+
+
+def _batches(images: Tensor, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     while True:
-        yield images[torch.randperm(len(images), generator=generator)[:BATCH]]
+        yield images[torch.randperm(len(images), generator=generator)[:size]]
 
 
-def spoilt(x: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, "b c h w"]:
+def spoilt(x: Float[Tensor, "b c h w"], generator: torch.Generator, settings: Settings) -> Float[Tensor, "b c h w"]:
     """Each image softer or sharper, of another contrast and brightness, and noisier, by amounts of its own."""
-    soften, gain, offset, noise = (
-        torch.empty(len(x), 1, 1, 1).uniform_(*bounds, generator=generator) for bounds in (SOFTEN, GAIN, OFFSET, NOISE)
-    )
+    bounds = settings.soften, settings.gain, settings.offset, settings.noise
+    soften, gain, offset, noise = (torch.empty(len(x), 1, 1, 1).uniform_(*b, generator=generator) for b in bounds)
     smooth = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     x = gain * (x + soften * (smooth - x)) + offset
     return x + noise * torch.randn(x[:, :1].shape, generator=generator)  # the same in all channels, as grey images are
 
 
-def cropped(x: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, "b c s s"]:
+def cropped(x: Float[Tensor, "b c h w"], generator: torch.Generator, settings: Settings) -> Float[Tensor, "b c s s"]:
     """A square of each image, at a place of its own."""
     b, _, h, w = x.shape
-    side = max(min(int(CROP * min(h, w)), LARGEST_CROP), min(8, h, w))
+    side = max(min(int(settings.crop * min(h, w)), settings.largest_crop), min(8, h, w))
     tops = torch.randint(h - side + 1, (b,), generator=generator)
     lefts = torch.randint(w - side + 1, (b,), generator=generator)
     places = zip(x, tops.tolist(), lefts.tolist(), strict=True)
     return torch.stack([image[:, top : top + side, left : left + side] for image, top, left in places])
 
 
-def vicreg_loss(one: Float[Tensor, "b d"], other: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
+def vicreg_loss(one: Float[Tensor, "b d"], other: Float[Tensor, "b d"], settings: Settings) -> Float[Tensor, ""]:
     """Equations 1 to 6 of the paper: the weighted sum of invariance, variance and covariance."""
-    loss = INVARIANCE * F.mse_loss(one, other)
+    loss = settings.invariance * F.mse_loss(one, other)
     for z in (one, other):
         centred = z - z.mean(dim=0)
         deviation = (centred.square().sum(dim=0) / (len(z) - 1) + 1e-4).sqrt()  # (d,)
         covariance = centred.T @ centred / (len(z) - 1)  # (d, d)
         off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
-        loss = loss + VARIANCE / 2 * F.relu(1 - deviation).mean() + COVARIANCE * off_diagonal / z.shape[1]
+        loss = (
+            loss
+            + settings.variance / 2 * F.relu(1 - deviation).mean()
+            + settings.covariance * off_diagonal / z.shape[1]
+        )
     return loss
