@@ -19,7 +19,7 @@ from jaxtyping import Int
 from eval.cache import cached
 from eval.comparison import Side
 from eval.config import EvalConfig
-from eval.domain_encoder import DomainConv, Settings, components, train_encoder
+from eval.domain_encoder import DomainConv, Settings, train_encoder
 from eval.features import Extractor
 
 SETTINGS = Settings()
@@ -54,9 +54,9 @@ def fit_domain(real: Side, config: EvalConfig) -> Domain:
         return _to_row(train_encoder(images, config.seed, SETTINGS))
 
     row, _ = cached(Path(config.cache_dir).expanduser(), key, train)
-    network = _from_row(row, components(len(training), SETTINGS))
+    network = _from_row(row)
     digest = hashlib.sha256(key.encode() + row.tobytes()).hexdigest()
-    dims = network.axes.shape[1]
+    dims = SETTINGS.dims
     description = f"domain: {dims} features of a network trained on {len(training)} of the real images, {digest[:8]}"
     extractor = Extractor(network, dims, f"domain {digest}", description, "frechet_domain", "kid_domain")
     return Domain(extractor, unseen, [_note(len(real), len(training), len(unseen))])
@@ -89,8 +89,8 @@ def _to_row(network: DomainConv) -> np.ndarray:
     return torch.cat([value.flatten() for value in _numbers(network).values()]).numpy()[None]
 
 
-def _from_row(row: np.ndarray, components: int) -> DomainConv:
-    network = DomainConv(components).eval().requires_grad_(False)
+def _from_row(row: np.ndarray) -> DomainConv:
+    network = DomainConv(SETTINGS.dims).eval().requires_grad_(False)
     numbers = _numbers(network)
     parts = torch.from_numpy(row[0]).split([value.numel() for value in numbers.values()])
     for value, part in zip(numbers.values(), parts, strict=True):

@@ -31,7 +31,7 @@ class Settings:
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    embedding: int = 256
+    dims: int = 256
     invariance: float = 25.0
     variance: float = 25.0
     covariance: float = 1.0
@@ -41,20 +41,17 @@ class Settings:
     gain: tuple[float, float] = (0.8, 1.25)
     offset: tuple[float, float] = (-0.1, 0.1)
     noise: tuple[float, float] = (0.0, 0.05)
-    components: int = 64
     version: int = 1  # of the code: another one finds no older weights
 
 
 class DomainConv(nn.Module):
-    """Four convolutions of stride 2, each summed up by its channels' means and deviations: 448 numbers, whitened to 64.
+    """Four convolutions of stride 2, each summed up by its channels' means and deviations, then two linear layers.
 
-    Whitening (`fit_whitening`) gives every direction in which the training images vary the same weight in a distance.
+    The features are the embedding on which the loss works, not what lies before it as where a classifier follows: the loss
+    has given its dimensions like variances and little in common, so that a distance heeds each of them.
     """
 
-    centre: Tensor
-    axes: Tensor
-
-    def __init__(self, components: int) -> None:
+    def __init__(self, dims: int) -> None:
         super().__init__()
         layers = [
             nn.Sequential(
@@ -65,33 +62,17 @@ class DomainConv(nn.Module):
             for c_in, c_out, kernel in zip((3, *WIDTHS), WIDTHS, KERNELS, strict=False)
         ]
         self.stages = nn.ModuleList(layers)
-        self.register_buffer("centre", torch.zeros(SUMMARY))
-        self.register_buffer("axes", torch.zeros(SUMMARY, components))
+        self.head = nn.Sequential(nn.Linear(SUMMARY, dims), nn.BatchNorm1d(dims), nn.ReLU(), nn.Linear(dims, dims))
 
-    def summary(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b s"]:
-        """Means and deviations over space of each stage, of images in [0, 1] of 8 pixels or more a side."""
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
+        """The embedding of images in [0, 1] of 8 pixels or more a side."""
         x = 2 * x - 1
         found = []
         for stage in self.stages:
             x = stage(x)  # (b, c, h/2, w/2)
             variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)  # (b, c) each
             found += [mean, (variance + 1e-4).sqrt()]  # the root of 0 has no slope
-        return torch.cat(found, dim=1)  # (b, 448)
-
-    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
-        """The features."""
-        return (self.summary(x) - self.centre) @ self.axes
-
-    @torch.no_grad()
-    def fit_whitening(self, images: Float[Tensor, "n 3 h w"]) -> None:
-        """Axes along which the summaries of `images` vary most, scaled so that each has deviation 1."""
-        rows = torch.cat([self.summary(batch) for batch in images.split(64)]).double()
-        centre = rows.mean(dim=0)
-        _, spread, axes = torch.linalg.svd(rows - centre, full_matrices=False)
-        kept = min(self.axes.shape[1], int((spread > 1e-6 * spread[0]).sum()))
-        self.centre.copy_(centre)
-        self.axes.zero_()
-        self.axes[:, :kept] = (axes[:kept].T / spread[:kept] * (len(rows) - 1) ** 0.5).float()
+        return self.head(torch.cat(found, dim=1))  # (b, 448) to (b, d)
 
 
 def train_encoder(images: Float[np.ndarray, "n 3 h w"], seed: int, settings: Settings) -> DomainConv:
@@ -106,36 +87,22 @@ def train_encoder(images: Float[np.ndarray, "n 3 h w"], seed: int, settings: Set
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network, head = DomainConv(components(len(images), settings)), _expander(settings.embedding)
-        pixels = torch.from_numpy(images)
-        _train(network, head, pixels, torch.Generator().manual_seed(seed), settings)
-        network.eval().requires_grad_(False)
-        network.fit_whitening(pixels)
+            network = DomainConv(settings.dims)
+        _train(network, torch.from_numpy(images), torch.Generator().manual_seed(seed), settings)
     finally:
         torch.set_num_threads(threads)
-    return network
+    return network.eval().requires_grad_(False)
 
 
-def components(n: int, settings: Settings) -> int:
-    """How many features n training images bear: fewer than half of them, so that none is fitted to one image."""
-    return min(settings.components, n // 2)
-
-
-def _expander(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(SUMMARY, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, width))
-
-
-def _train(
-    network: DomainConv, head: nn.Module, images: Tensor, generator: torch.Generator, settings: Settings
-) -> None:
+def _train(network: DomainConv, images: Tensor, generator: torch.Generator, settings: Settings) -> None:
     rate, decay = settings.learning_rate, settings.weight_decay
-    optimizer = torch.optim.AdamW([*network.parameters(), *head.parameters()], weight_decay=decay)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=settings.steps)
     batches = _batches(images, settings.batch_size, generator)
     for _ in trange(settings.steps, desc="training the domain encoder", leave=False):
         batch = spoilt(next(batches), generator, settings)
         views = torch.cat([cropped(batch, generator, settings), cropped(batch, generator, settings)])
-        loss = vicreg_loss(*head(network.summary(views)).chunk(2), settings)
+        loss = vicreg_loss(*network(views).chunk(2), settings)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

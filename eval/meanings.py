@@ -19,8 +19,8 @@ MEANINGS = {
     "does not pass for many real ones.",
     "share_near_real": "Share of images that lie closer to a real image, pixel by pixel, than all but 1 % of the real "
     "images lie to each other. About 1 % is what new images give; much more hints at copies.",
-    "frechet_domain": "The same distance in the features of a network trained on other real images of this folder, "
-    "whitened, so that each way in which these vary counts alike. Compares only with itself.",
+    "frechet_domain": "The same distance in the features of a network trained on real images of this folder, "
+    "where possible on others than are compared here. Compares only with itself.",
     "kid_domain": "The kernel distance in the same features; around 0, also below, is ideal.",
     "frechet_dinov2": "The same distance in the features of DINOv2, which was trained on photographs without labels and sees "
     "objects more than texture.",

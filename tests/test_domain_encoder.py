@@ -12,13 +12,13 @@ from eval import domain
 from eval.comparison import open_comparison
 from eval.config import config_from_args
 from eval.domain import fit_domain, split_rows
-from eval.domain_encoder import DomainConv, Settings, cropped, spoilt, train_encoder, vicreg_loss
+from eval.domain_encoder import Settings, cropped, spoilt, train_encoder, vicreg_loss
 from eval.frechet import frechet_from_features
 from eval.report import write_report
 from eval.score import score
 
 SIDE = 32
-SHORT = Settings(steps=4)
+SHORT = Settings(steps=4, dims=16)
 
 
 def textures(n, seed=0):
@@ -74,14 +74,6 @@ def test_both_views_share_what_spoils_them():
     assert len(set(crop[:, 0, 0, 0].tolist())) > 1
 
 
-def test_whitening():
-    network, images = DomainConv(8).eval(), torch.from_numpy(textures(40))
-    network.fit_whitening(images)
-    features = network(images).double()
-    torch.testing.assert_close(features.mean(dim=0), torch.zeros(8, dtype=torch.float64), atol=1e-3, rtol=0)
-    torch.testing.assert_close(torch.cov(features.T), torch.eye(8, dtype=torch.float64), atol=1e-2, rtol=0)
-
-
 def test_same_seed_same_weights():
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     one, again, other = (train_encoder(textures(20), seed, SHORT) for seed in (0, 0, 1))
@@ -90,7 +82,7 @@ def test_same_seed_same_weights():
     probe = torch.from_numpy(textures(3, seed=5))
     assert torch.equal(one(probe), again(probe))
     assert not torch.allclose(one(probe), other(probe))
-    assert one(probe).shape == (3, 10)  # a half of the images
+    assert one(probe).shape == (3, 16)
     with pytest.raises(ValueError, match="3 images cannot train an encoder"):
         train_encoder(textures(3), 0, SHORT)
 
@@ -137,7 +129,7 @@ def test_figures_use_the_unseen_half(comparison, fast, tmp_path):
 def test_a_small_set_is_seen_whole_and_the_report_says_so(comparison, fast):
     scores = score(comparison(20))
     assert scores.figures[0].n_real == 20
-    assert "trained on all 20 real images" in scores.notes[0]
+    assert any("trained on all 20 real images" in note for note in scores.notes)
 
 
 def test_blur_and_lost_ground_are_told():
