@@ -34,7 +34,8 @@ def measure_bias(comparison: Comparison, real: Labels, synthetic: Labels) -> Bia
     for name in sorted(real.attributes.keys() & synthetic.attributes.keys()):
         known = [[value for value in side.attributes[name] if value is not None] for side in (real, synthetic)]
         values = sorted({*known[0], *known[1]})
-        if 1 < len(values) <= MOST_VALUES and min(map(len, known)) >= 3 and len(known[0]) >= 6:
+        shared = set(known[0]) & set(known[1])  # without any, the two sides name different things
+        if shared and 1 < len(values) <= MOST_VALUES and len(known[0]) >= 6 and len(known[1]) >= 3:
             kind = name if name == "class" else f"attribute_{name}"
             one, other = (_one_hot(side, values) for side in known)
             measurements += _frequencies(kind, one, other, "labels")

@@ -21,14 +21,14 @@ class OneClass(NamedTuple):
 def split_classes(real: Labels, synthetic: Labels, kept: Int[np.ndarray, " k"]) -> tuple[list[OneClass], list[str]]:
     """The classes with enough images on both sides, and a note on those without; `kept` are the real rows that count.
 
-    Nothing where either side has no classes, or both have one class alone.
+    Nothing where a side has no classes, or both have one class alone, or none in common.
     """
     one, other = (np.array(labels.attributes.get("class", []), dtype=object) for labels in (real, synthetic))
     if not len(one) or not len(other):
         return [], []
     one = one[kept]
     names = sorted({name for name in (*one, *other) if name is not None})
-    if len(names) < 2:
+    if len(names) < 2 or not set(one) & set(other):
         return [], []
     found = [OneClass(name, np.flatnonzero(one == name), np.flatnonzero(other == name)) for name in names]
     enough = [c for c in found if len(c.real) >= MIN_REAL and len(c.synthetic) >= MIN_SYNTHETIC]

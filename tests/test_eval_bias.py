@@ -129,6 +129,7 @@ def test_classes_with_enough_images():
     kept = np.arange(2, 31)  # rows count among those kept, as the features do
     assert split_classes(real, synthetic, kept)[0][0].real.tolist() == list(range(12))
     assert split_classes(real, Labels(), kept) == ([], [])
+    assert split_classes(real, Labels({"class": ["images"] * 16}), kept) == ([], [])
 
 
 def test_a_generator_that_forgets_the_rare_class(tmp_path):
