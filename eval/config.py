@@ -13,7 +13,8 @@ from yaml import YAMLError
 
 from eval.fit import FITS
 
-FEATURES = ("random", "inception")
+FEATURES = ("random", "inception", "domain", "dinov2")
+DOMAINS = ("sar", "mri")
 DEVICES = ("auto", "cpu", "cuda")
 MIN_REAL = 6  # two disjoint sets of 3
 INCEPTION_SHA256 = "6726825d"  # how the SHA-256 of pt_inception-2015-12-05-6726825d.pth begins
@@ -30,11 +31,18 @@ class EvalConfig:
     out: str = MISSING
     """Folder for metrics.json, report.html and nearest.png."""
     features: str = "random"
-    """random: a fixed-seed network (`frechet_random`, `kid_random`); inception: `fid` and `kid`."""
+    """random: a fixed-seed network (`frechet_random`, `kid_random`); domain: one trained on half of the real images
+    (`frechet_domain`, `kid_domain`), minutes; inception: `fid` and `kid`; dinov2: `frechet_dinov2` and `kid_dinov2`."""
     inception_weights: str | None = None
     """Path of the weights file; null downloads it once."""
     inception_sha256: str = INCEPTION_SHA256
     """What the SHA-256 of the weights file must begin with; any: not checked."""
+    dinov2_weights: str | None = None
+    """Path of DINOv2's weights (S/14, B/14 or L/14; .pth or .safetensors); null: S/14 in the cache of torch.hub."""
+    domain: str | None = None
+    """sar: amplitudes, equivalent looks, texture, spectrum; mri: foreground intensities, spectrum; null: neither."""
+    real_annotations: str | None = None
+    """COCO file with the boxes of the real images, to compare their number and size with the synthetic ones'."""
     size: Any = None
     """int or [h, w] at which both folders are compared; null: the size of the synthetic images."""
     fit: str = "crop"
@@ -57,6 +65,8 @@ class EvalConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming field, value and what is allowed."""
         _one_of("features", self.features, FEATURES)
+        if self.domain is not None:
+            _one_of("domain", self.domain, DOMAINS)
         _one_of("fit", self.fit, FITS)
         _one_of("device", self.device, DEVICES)
         _at_least("num", self.num, MIN_REAL)
@@ -69,8 +79,11 @@ class EvalConfig:
         changed = self.inception_weights is not None or self.inception_sha256 != INCEPTION_SHA256
         if self.features != "inception" and changed:
             raise ValueError(
-                "inception_weights and inception_sha256 have no effect with features=random: add features=inception"
+                f"inception_weights and inception_sha256 have no effect with features={self.features}: "
+                "add features=inception"
             )
+        if self.features != "dinov2" and self.dinov2_weights is not None:
+            raise ValueError(f"dinov2_weights has no effect with features={self.features}: add features=dinov2")
 
 
 def _one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -157,6 +170,11 @@ def check_paths(config: EvalConfig) -> None:
             raise ValueError(
                 f"out={config.out}: lies in {key}={name}, so its pictures would be scored next time; choose another"
             )
-    weights = config.inception_weights
-    if weights is not None and not Path(weights).expanduser().is_file():
-        raise ValueError(f"inception_weights={weights}: no such file")
+    for key in ("inception_weights", "dinov2_weights", "real_annotations"):
+        file = getattr(config, key)
+        if file is not None and not Path(file).expanduser().is_file():
+            raise ValueError(f"{key}={file}: no such file")
+    if config.real_annotations is not None and not (Path(config.synthetic) / "annotations.json").is_file():
+        raise ValueError(
+            f"real_annotations has no effect: synthetic={config.synthetic} holds no annotations.json to compare with"
+        )

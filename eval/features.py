@@ -14,6 +14,8 @@ from torch import nn
 from tqdm import tqdm
 
 from eval.config import INCEPTION_SHA256, EvalConfig
+from eval.dinov2 import SIDE, load_dinov2
+from eval.dinov2_weights import find_dinov2
 from eval.images import Preparation
 from eval.inception import DIMS, load_inception
 from eval.inception_weights import find_weights
@@ -33,17 +35,30 @@ class Extractor:
 
 
 def build_extractor(config: EvalConfig) -> Extractor:
-    """The extractor that `features` asks for; ValueError if Inception's weights cannot be had or are not the right ones."""
+    """The extractor that `features` asks for, but for `domain`, which eval.domain trains.
+
+    ValueError if its weights cannot be had or are not the right ones.
+    """
     if config.features == "random":
         network = RandomConv()
         description = f"random_conv: a convolutional network of {RandomConv.dims} features with fixed random weights"
         return Extractor(network, RandomConv.dims, _fingerprint(network), description, "frechet_random", "kid_random")
+    if config.features == "dinov2":
+        return _dinov2(config)
+    assert config.features == "inception", config.features
     path, sha256 = find_weights(config)
     network, description = load_inception(path), f"inception: 2048 features of pool3 at 299x299, weights {sha256[:8]}"
     if sha256.startswith(INCEPTION_SHA256):
         return Extractor(network, DIMS, f"inception {sha256}", description, "fid", "kid")
     description += ", NOT the published weights of FID"
     return Extractor(network, DIMS, f"inception {sha256}", description, "frechet_inception", "kid_inception")
+
+
+def _dinov2(config: EvalConfig) -> Extractor:
+    path, sha256 = find_dinov2(config)
+    network = load_dinov2(path)
+    description = f"dinov2: {network.dims} features of the class token at {SIDE}x{SIDE}, weights {sha256[:8]}"
+    return Extractor(network, network.dims, f"dinov2 {sha256}", description, "frechet_dinov2", "kid_dinov2")
 
 
 def _fingerprint(network: nn.Module) -> str:

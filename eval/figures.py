@@ -1,6 +1,6 @@
 """One figure with all that has to stand beside it, and all figures of a comparison."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from eval.comparison import Comparison
@@ -68,13 +68,16 @@ class Scores:
     comparison: Comparison
     figures: list[Figure]
     nearest: Nearest
+    by_class: dict[str, list[Figure]] = field(default_factory=dict)
+    bias: dict[str, Any] = field(default_factory=dict)  # shares by label; see eval.bias.summary
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def notes(self) -> list[str]:
         """What a reader of the figures has to know beyond them."""
         copies = self.nearest.copies
         found = [f"{copies} synthetic images are exact copies of real ones (compared in grey)."] if copies else []
-        return [*self.comparison.notes, *found]
+        return [*self.comparison.notes, *self.remarks, *found]
 
     def to_json(self) -> dict[str, Any]:
         """What metrics.json holds: every figure under its name, the closest pairs, notes and options."""
@@ -91,6 +94,8 @@ class Scores:
         return {
             "format_version": FORMAT_VERSION,
             **{figure.name: figure.to_json() for figure in self.figures},
+            "by_class": {name: {f.name: f.to_json() for f in figures} for name, figures in self.by_class.items()},
+            "bias": self.bias,
             "nearest": {"copies": nearest.copies, "threshold": nearest.threshold, "closest": closest},
             "notes": self.notes,
             "config": asdict(self.comparison.config),

@@ -10,36 +10,11 @@ from PIL import Image
 
 from eval.comparison import Comparison
 from eval.figures import PAIRS, Figure, Scores
+from eval.meanings import meaning
 from eval.pictures import data_uri, grid, pairs, png_bytes
 
 TILES, COLUMNS = 36, 6
 TILE = 128  # longest side of a tile in pixels
-
-MEANINGS = {
-    "fid": "Frechet Inception distance: how far apart the two clouds of Inception features lie, in mean and spread. "
-    "0 would be the same cloud; with few images even real against real is far from 0.",
-    "frechet_random": "The same distance in the features of a network with fixed random weights. It sees texture, "
-    "contrast and layout, not meaning; it is not a FID and compares only with itself.",
-    "frechet_inception": "The same distance in the features of Inception with other weights than the published ones: not a "
-    "FID, comparable only with itself.",
-    "kid_inception": "The kernel distance in the same features.",
-    "kid": "Kernel Inception distance: unbiased, so that few images do not inflate it; around 0, also below, is ideal.",
-    "kid_random": "The kernel distance in the features of the random network; around 0, also below, is ideal.",
-    "precision": "Share of synthetic images that lie among the real ones, within the reach of a real image's nearest "
-    "neighbours: do they look real? 1 is ideal, the floor is what real images reach.",
-    "recall": "Share of real images that lie among the synthetic ones: is all that there is drawn, too?",
-    "density": "As precision, but counting how many real images are near each synthetic one, so that a lone real image "
-    "does not vouch for all around it; it may exceed 1.",
-    "coverage": "Share of real images with a synthetic one among their nearest: as recall, but a stray synthetic image "
-    "does not pass for many real ones.",
-    "share_near_real": "Share of images that lie closer to a real image, pixel by pixel, than all but 1 % of the real "
-    "images lie to each other. About 1 % is what new images give; much more hints at copies.",
-}
-
-INFINITY = (
-    "The same distance, extrapolated to infinitely many images from shares of these; around 0, also below, is ideal, and "
-    "two sets of samples of different n can be compared by it."
-)
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -71,7 +46,7 @@ def _replace(path: Path, content: bytes) -> None:
 def report_html(scores: Scores, closest: Image.Image) -> str:
     """The report as one HTML page that needs no other file."""
     figures, nearest, comparison = scores.figures, scores.nearest, scores.comparison
-    meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(_meaning(f.name))}</dd>" for f in figures)
+    meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(meaning(f.name))}</dd>" for f in figures)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in scores.notes)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Real and synthetic images</title><style>{STYLE}</style></head><body>
@@ -79,6 +54,7 @@ def report_html(scores: Scores, closest: Image.Image) -> str:
 <div class="sides">{_side("real", comparison)}{_side("synthetic", comparison)}</div>
 <h2>Figures</h2>
 {_table(figures)}
+{_class_tables(scores)}
 {notes}
 <p>A figure means something only beside its floor: the same figure between two disjoint sets of n real images, beside
 n synthetic ones. [low, high] are the 5th and 95th percentile over
@@ -102,6 +78,8 @@ def terminal_table(scores: Scores) -> str:
     figures, comparison, config = scores.figures, scores.comparison, scores.comparison.config
     rows = [("figure", "all images", "n", "synthetic", "real (floor)", "verdict")]
     rows += [(f.name, _value(f), str(f.equal_n.n), *_spreads(f), f.verdict) for f in figures]
+    for name, of_class in scores.by_class.items():
+        rows += [(f"{f.name} ({name})", _value(f), str(f.equal_n.n), *_spreads(f), f.verdict) for f in of_class]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     head = [
@@ -112,7 +90,8 @@ def terminal_table(scores: Scores) -> str:
         f"range      {comparison.range}",
         "",
     ]
-    return "\n".join([*head, *table, *[f"note: {note}" for note in scores.notes]])
+    skew = [f"amplifies the skew of {name}: {found['amplifies_skew']}" for name, found in scores.bias.items()]
+    return "\n".join([*head, *table, *skew, *[f"note: {note}" for note in scores.notes]])
 
 
 def _table(figures: list[Figure]) -> str:
@@ -125,8 +104,17 @@ def _table(figures: list[Figure]) -> str:
     return f"<table>{head}{''.join(rows)}</table>"
 
 
-def _meaning(name: str) -> str:
-    return INFINITY if name.endswith("_infinity") else MEANINGS[name]
+def _class_tables(scores: Scores) -> str:
+    classes = "".join(f"<h3>{escape(name)}</h3>{_table(figures)}" for name, figures in scores.by_class.items())
+    head = "<tr><th>label</th><th>real</th><th>synthetic</th><th>amplifies the skew</th></tr>"
+    rows = [
+        f"<tr><td>{escape(f'{name}: {value}')}</td><td>{found['real'][value]:.1%}</td>"
+        f"<td>{found['synthetic'][value]:.1%}</td><td>{found['amplifies_skew']}</td></tr>"
+        for name, found in scores.bias.items()
+        for value in found["real"]
+    ]
+    shares = f"<h2>Shares of labels</h2><table>{head}{''.join(rows)}</table>" if rows else ""
+    return (f"<h2>By class</h2>{classes}" if classes else "") + shares
 
 
 def _side(name: str, comparison: Comparison) -> str:

@@ -1,54 +1,114 @@
 """From two opened folders to their figures."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
+from eval.bias import measure_bias, summary
+from eval.by_class import split_classes
 from eval.cache import cached, content_hash
 from eval.comparison import Comparison, Side
 from eval.config import EvalConfig
 from eval.coverage import NEIGHBOURS, Coverage, coverage
+from eval.distributions import bootstrap_error
+from eval.domain import fit_domain
+from eval.domain_measures import measure_domain
 from eval.features import Extractor, build_extractor, choose_device, extract
 from eval.figures import Figure, Scores
 from eval.floor import Distance, Floor, measure_floors
 from eval.frechet import frechet_from_features
 from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
-from eval.nearest import find_nearest, share_closer
+from eval.labels import read_labels
+from eval.measure import Measurement
+from eval.nearest import Nearest, find_nearest, share_closer
 
 
 def score(comparison: Comparison) -> Scores:
-    """The distances and the coverage of the features that the config asks for, and the nearest neighbours.
+    """The distances and the coverage of the features that the config asks for, domain measures, bias, and the nearest.
 
-    ValueError, one line, where the extractor's weights or the device cannot be had.
+    ValueError, one line, where the extractor's weights or the device cannot be had, or annotations cannot be read.
     """
     config = comparison.config
-    extractor = build_extractor(config)
-    real, synthetic = (_features(side, extractor, config) for side in (comparison.real, comparison.synthetic))
-    frechet = _figure(
-        extractor.frechet, frechet_from_features, real, synthetic, comparison, extractor.description,
-        method="Gaussian moments in float64, eigenvalues of a symmetric problem",
-    )  # fmt: skip
+    annotations = None if config.real_annotations is None else Path(config.real_annotations).expanduser()
+    real_labels = read_labels(comparison.real.folder, annotations)
+    synthetic_labels = read_labels(comparison.synthetic.folder)
+    if config.features == "domain":
+        extractor, kept, remarks = fit_domain(comparison.real, config)
+    else:
+        extractor, kept, remarks = build_extractor(config), np.arange(len(comparison.real)), []
+    real = _features(comparison.real, extractor, config)[kept]
+    synthetic = _features(comparison.synthetic, extractor, config)
+    frechet, kid = _distances(real, synthetic, comparison, extractor)
     extrapolated = []
     if frechet.equal_n.n >= MIN_IMAGES:
         extrapolated = [_figure(
             f"{extractor.frechet}_infinity", frechet_infinity, real, synthetic, comparison, extractor.description,
             method=f"line through {len(INVERSE_SHARES)} shares of the images, followed to infinitely many",
         )]  # fmt: skip
-    unbiased = kernel_distance(real, synthetic, seed=config.seed)
-    kid = _figure(
-        extractor.kid, mmd2, real, synthetic, comparison, extractor.description,
-        method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error,
-    )  # fmt: skip
     covered = _coverage(real, synthetic, comparison, extractor.description)
+    classes, few = split_classes(real_labels, synthetic_labels, kept)
+    by_class = {c.name: _of_class(real[c.real], synthetic[c.synthetic], comparison, extractor) for c in classes}
+    measured = [_measured(measurement, comparison) for measurement in measure_domain(comparison)]
+    bias = measure_bias(comparison, real_labels, synthetic_labels)
+    biased = [_measured(measurement, comparison) for measurement in bias.measurements]
+    amplified = {
+        figure.name.removeprefix("skew_"): figure.worse for figure in biased if figure.name.startswith("skew_")
+    }
+    nearest, closeness = _nearest(comparison)
+    figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
+    return Scores(comparison, figures, nearest, by_class, summary(bias, amplified), [*remarks, *few])
+
+
+def _nearest(comparison: Comparison) -> tuple[Nearest, Figure]:
+    """The nearest real image of each synthetic one, and the share of those that are too near."""
     real, synthetic = comparison.real.thumbnails(), comparison.synthetic.thumbnails()
     nearest = find_nearest(synthetic, real)
-    closeness = _figure(
+    return nearest, _figure(
         "share_near_real", lambda one, other: share_closer(other, one), real, synthetic, comparison, "grey pixels",
         method=f"share at a root mean square distance of {nearest.threshold:.4g} or less from a real image",
         value=nearest.share_closer,
     )  # fmt: skip
-    return Scores(comparison, [frechet, *extrapolated, kid, *covered, closeness], nearest)
+
+
+def _distances(
+    real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: Extractor
+) -> tuple[Figure, Figure]:
+    """The Frechet and the kernel distance."""
+    frechet = _figure(
+        extractor.frechet, frechet_from_features, real, synthetic, comparison, extractor.description,
+        method="Gaussian moments in float64, eigenvalues of a symmetric problem",
+    )  # fmt: skip
+    unbiased = kernel_distance(real, synthetic, seed=comparison.config.seed)
+    kid = _figure(
+        extractor.kid, mmd2, real, synthetic, comparison, extractor.description,
+        method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error,
+    )  # fmt: skip
+    return frechet, kid
+
+
+def _of_class(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: Extractor) -> list[Figure]:
+    """Both distances, precision and recall of one class's images."""
+    covered = _coverage(real, synthetic, comparison, extractor.description)
+    chosen = [figure for figure in covered if figure.name in ("precision", "recall")]
+    return [*_distances(real, synthetic, comparison, extractor), *chosen]
+
+
+def _measured(measurement: Measurement, comparison: Comparison) -> Figure:
+    """A measurement beside its floor, with the standard error of a bootstrap over images."""
+    name, real, synthetic, distance, method, source = (getattr(measurement, f.name) for f in fields(measurement))
+    error = bootstrap_error(distance, real, synthetic, seed=comparison.config.seed)
+    return _figure(
+        name,
+        distance,
+        real,
+        synthetic,
+        comparison,
+        source,
+        method=f"{method}; bootstrap over images",
+        standard_error=error,
+    )
 
 
 def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:

@@ -1,0 +1,37 @@
+"""Which images of both sides belong to one class, so that its figures can be told apart from the rest's."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from eval.labels import Labels
+
+MIN_REAL, MIN_SYNTHETIC = 12, 3  # below them a class's floor would stand at fewer than six images, or none
+
+
+class OneClass(NamedTuple):
+    """Rows of the images of a class on both sides."""
+
+    name: str
+    real: Int[np.ndarray, " n"]
+    synthetic: Int[np.ndarray, " m"]
+
+
+def split_classes(real: Labels, synthetic: Labels, kept: Int[np.ndarray, " k"]) -> tuple[list[OneClass], list[str]]:
+    """The classes with enough images on both sides, and a note on those without; `kept` are the real rows that count.
+
+    Nothing where a side has no classes, or both have one class alone, or none in common.
+    """
+    one, other = (np.array(labels.attributes.get("class", []), dtype=object) for labels in (real, synthetic))
+    if not len(one) or not len(other):
+        return [], []
+    one = one[kept]
+    names = sorted({name for name in (*one, *other) if name is not None})
+    if len(names) < 2 or not set(one) & set(other):
+        return [], []
+    found = [OneClass(name, np.flatnonzero(one == name), np.flatnonzero(other == name)) for name in names]
+    enough = [c for c in found if len(c.real) >= MIN_REAL and len(c.synthetic) >= MIN_SYNTHETIC]
+    few = [f"{c.name} ({len(c.real)} real, {len(c.synthetic)} synthetic)" for c in found if c not in enough]
+    note = f"No figures by class for {', '.join(few)}: they need {MIN_REAL} real and {MIN_SYNTHETIC} synthetic images."
+    return enough, [note] if few else []
