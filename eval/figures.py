@@ -6,6 +6,7 @@ from typing import Any
 from eval.comparison import Comparison
 from eval.floor import Floor
 from eval.nearest import Nearest
+from eval.privacy_audit import Privacy
 
 FORMAT_VERSION = 1
 PAIRS = 16
@@ -68,6 +69,7 @@ class Scores:
     comparison: Comparison
     figures: list[Figure]
     nearest: Nearest
+    privacy: Privacy
 
     @property
     def notes(self) -> list[str]:
@@ -92,6 +94,7 @@ class Scores:
             "format_version": FORMAT_VERSION,
             **{figure.name: figure.to_json() for figure in self.figures},
             "nearest": {"copies": nearest.copies, "threshold": nearest.threshold, "closest": closest},
+            "privacy": self.privacy.to_json(self.comparison, PAIRS),
             "notes": self.notes,
             "config": asdict(self.comparison.config),
         }

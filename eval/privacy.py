@@ -77,6 +77,12 @@ class Evidence:
         return self.n_train / (self.n_train + self.n_holdout)
 
     @property
+    def shares(self) -> dict[str, Share]:
+        """The figures by their names for people."""
+        dcr = {} if self.dcr is None else {"to training rather than holdout": self.dcr}
+        return {"near": self.near, "stands out": self.copies, **dcr}
+
+    @property
     def detectable(self) -> float:
         """The share of copies among the synthetic images from which on one of the tests sees them."""
         by_count = self.copies.critical - self.copies.expected
@@ -101,7 +107,9 @@ class Evidence:
     def _reason(self) -> str:
         copies, dcr = self.copies, self.dcr
         if self.copied:
-            reason = f"{copies.value:.1%} stand out as near to one training image, {copies.expected:.1%} would by chance"
+            reason = (
+                f"{copies.value:.1%} stand out as near to one training image, {copies.expected:.1%} would by chance"
+            )
             return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout")
         if self.verdict == "fails":
             assert dcr is not None

@@ -14,7 +14,10 @@ from eval.floor import Distance, Floor, measure_floors
 from eval.frechet import frechet_from_features
 from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
+from eval.membership import Membership, attack
 from eval.nearest import find_nearest, share_closer
+from eval.privacy_audit import Sets, audit_privacy
+from eval.tolerant import small
 
 
 def score(comparison: Comparison) -> Scores:
@@ -23,6 +26,7 @@ def score(comparison: Comparison) -> Scores:
     ValueError, one line, where the extractor's weights or the device cannot be had.
     """
     config = comparison.config
+    membership = _membership(config)
     extractor = build_extractor(config)
     real, synthetic = (_features(side, extractor, config) for side in (comparison.real, comparison.synthetic))
     frechet = _figure(
@@ -41,14 +45,29 @@ def score(comparison: Comparison) -> Scores:
         method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error,
     )  # fmt: skip
     covered = _coverage(real, synthetic, comparison, extractor.description)
+    held_out = None if comparison.holdout is None else _features(comparison.holdout, extractor, config)
+    features = Sets(real, synthetic, held_out)
     real, synthetic = comparison.real.thumbnails(), comparison.synthetic.thumbnails()
+    held_out = None if comparison.holdout is None else comparison.holdout.thumbnails()
+    pixels = Sets(
+        *(rows if rows is None else small(rows, comparison.real.thumbnail_size) for rows in (real, synthetic, held_out))
+    )
+    privacy = audit_privacy(pixels, features, extractor.description, membership, seed=config.seed)
     nearest = find_nearest(synthetic, real)
     closeness = _figure(
         "share_near_real", lambda one, other: share_closer(other, one), real, synthetic, comparison, "grey pixels",
         method=f"share at a root mean square distance of {nearest.threshold:.4g} or less from a real image",
         value=nearest.share_closer,
     )  # fmt: skip
-    return Scores(comparison, [frechet, *extrapolated, kid, *covered, closeness], nearest)
+    return Scores(comparison, [frechet, *extrapolated, kid, *covered, closeness], nearest, privacy)
+
+
+def _membership(config: EvalConfig) -> Membership | None:
+    """The membership attack where its files are given."""
+    if config.membership_train is None or config.membership_holdout is None:
+        return None
+    files = (Path(name).expanduser() for name in (config.membership_train, config.membership_holdout))
+    return attack(*files, seed=config.seed)
 
 
 def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:

@@ -69,7 +69,9 @@ def test_without_a_holdout_honest_samplers_seldom_fail():
 
 def test_blurred_samples_are_near_but_no_copies():
     """Shrunk towards the mean they are nearer to all real images, and are not taken for copies."""
-    found = [judged(0.6 * points(200, 3 * i), points(200, 3 * i + 1), points(200, 3 * i + 2), seed=i) for i in range(20)]
+    found = [
+        judged(0.6 * points(200, 3 * i), points(200, 3 * i + 1), points(200, 3 * i + 2), seed=i) for i in range(20)
+    ]
     assert np.mean([evidence.near.value for evidence in found]) > 0.02
     assert sum(evidence.verdict == "fails" for evidence in found) <= 1
 
@@ -133,8 +135,9 @@ DISGUISES = {
     "noise": lambda images, random: images + 0.02 * random.standard_normal(images.shape).astype(np.float32),
     "flips": lambda images, random: images[:, ::-1, ::-1],
     "shifts": lambda images, random: np.roll(images, (2, -1), axis=(1, 2)),
-    "all": lambda images, random: np.roll(images[:, ::-1], (1, 2), axis=(1, 2))
-    + 0.02 * random.standard_normal(images.shape).astype(np.float32),
+    "all": lambda images, random: (
+        np.roll(images[:, ::-1], (1, 2), axis=(1, 2)) + 0.02 * random.standard_normal(images.shape).astype(np.float32)
+    ),
 }
 
 
