@@ -33,9 +33,10 @@ from training.console import bar_interval, count_parameters, due, show_progress
 from training.device import autocast_network, choose_device
 from training.ema import EMA
 from training.endings import FiniteGuard, Interrupted, InterruptGuard
+from training.memorization import MemorizationGuard
 from training.optimizer import build_optimizer, set_learning_rate
 from training.precision import choose_precision, describe_precision, keep_heap
-from training.run_folder import create_run_folder, describe_run, find_unfinished_run, write_summary
+from training.run_folder import create_run_folder, describe_run, find_unfinished_run, how_it_ended, write_summary
 from training.seeding import batch_indices, derived_seed, generator
 from training.tracking import Tracker, WindowMean
 
@@ -56,9 +57,9 @@ class Run:
     device: torch.device
     dtype: torch.dtype | None  # of autocast; None computes in float32
     finite: FiniteGuard
+    memory: MemorizationGuard  # the best validation loss so far, and whether to stop there
     window: WindowMean  # what was measured since the last line of metrics.jsonl
     step: int = 0  # optimizer steps done
-    best: float = float("inf")  # lowest validation loss so far
 
 
 def train(config: TrainConfig) -> Path:
@@ -68,14 +69,15 @@ def train(config: TrainConfig) -> Path:
     """
     run, loop = prepare(config), config.train
     last_step = min(loop.steps, loop.stop_at or loop.steps)
-    if run.step >= last_step and (run.folder / "summary.json").exists():
+    if (run.step >= last_step or run.memory.reason) and (run.folder / "summary.json").exists():
         return run.folder  # nothing left to do
+    (run.folder / "summary.json").unlink(missing_ok=True)
     if run.step == 0:
         save(run)  # from now on there is something to resume
     bar = tqdm(total=last_step, initial=run.step, unit="step", mininterval=bar_interval())
     tracker = Tracker(run.folder, config.wandb, run_config=to_plain(config), from_step=run.step)
     with tracker, bar, InterruptGuard() as guard:
-        while run.step < last_step and guard.received is None:
+        while run.step < last_step and guard.received is None and run.memory.reason is None:
             start = time.perf_counter()
             measured = train_step(run)
             run.step += 1
@@ -92,8 +94,8 @@ def train(config: TrainConfig) -> Path:
             if loop.save_every and run.step % loop.save_every == 0:
                 save(run)
         save(run)  # whatever ended the loop
-        if run.step == loop.steps:
-            write_summary(run.folder, step=run.step, best_validation_loss=run.best)
+        if run.step == loop.steps or run.memory.reason:
+            write_summary(run.folder, run.step, run.memory.best, run.memory.reason)
             tracker.log_checkpoint(run.folder / "checkpoints" / "last.pt")
     if run.step < last_step and guard.received is not None:
         raise Interrupted(f"stopped at step {run.step}; carry on: python train.py resume={run.folder}", guard.received)
@@ -115,7 +117,6 @@ def train_step(run: Run) -> dict[str, Any]:
     if class_label is not None:
         share, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
         batch.append(drop_classes(class_label, share, null_label=null_label, generator=rng))
-
     lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
     terms = []
     for part in np.array_split(np.arange(loop.batch_size), loop.accumulate):
@@ -143,20 +144,20 @@ def compute_losses(run: Run, network: nn.Module, part: np.ndarray, *batch: Tenso
 
 @torch.no_grad()
 def validate(run: Run, tracker: Tracker) -> None:
-    """The averaged weights' loss on held-out images, always at the same times with the same noise; keep the best."""
-    rng = generator(run.config.seed, "validation")
+    """The averaged weights' loss on held-out and training images, always at the same times with the same noise; keep the best."""
+    rng, spec, losses = generator(run.config.seed, "validation"), run.images.val.spec, []
     count = min(len(run.images.val), run.config.train.validation_images)
-    # The names are sorted by class: take evenly from all of them.
-    x_0, class_label = run.images.val.batch(np.arange(count) * len(run.images.val) // count)
     t = training_timesteps(count, run.schedule.num_train_timesteps, run.parts, rng)
     t = t[torch.randperm(count, generator=rng)]
-    eps = torch.randn(x_0.shape, generator=rng)
-    parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
-    batch = [x_0, t, eps] if class_label is None else [x_0, t, eps, class_label]
-    loss = concatenate([compute_losses(run, run.ema.averaged, part, *batch) for part in parts]).loss.mean().item()
-    tracker.log(run.step, **{"validation/loss": loss})
-    if loss < run.best:
-        run.best = loss
+    eps = torch.randn((count, run.parts.total, spec.height, spec.width), generator=rng)
+    for images in (run.images.val, run.images.train):
+        x_0, class_label = images.batch(np.arange(count) * len(images) // count)  # evenly: names are sorted by class
+        batch = [x_0, t, eps] if class_label is None else [x_0, t, eps, class_label]
+        parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
+        found = concatenate([compute_losses(run, run.ema.averaged, part, *batch) for part in parts])
+        losses.append(found.loss.mean().item())
+    tracker.log(run.step, **dict(zip(("validation/loss", "validation/train_loss"), losses, strict=True)))
+    if run.memory.observe(run.step, *losses):
         save_checkpoint(run.folder / "checkpoints" / "best.pt", checkpoint(run))
 
 
@@ -171,16 +172,17 @@ def sample_grid(run: Run, tracker: Tracker) -> None:
     x_0 = sample(denoiser, run.schedule, run.config.sampler, shape, generators=rngs, cond=cond, device=run.device)
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
     write_png(path, picture(*to_item_arrays(x_0.nan_to_num(), spec)))
+    tracker.log(run.step, **{"samples/copy_rate": run.memory.copies.share(x_0[:, : spec.channels].nan_to_num())})
     tracker.log_image(run.step, "samples", path)
     tracker.draw()
 
 
 def checkpoint(run: Run) -> dict[str, Any]:
     """Everything that sampling or resuming needs, as plain values; no image of the training set."""
-    progress = {"step": run.step, "best": run.best, "window": run.window.state(), "bad_in_a_row": run.finite.in_a_row}
+    progress = {"step": run.step, "window": run.window.state(), "bad_in_a_row": run.finite.in_a_row}
     origin = {"config": to_plain(run.config), "images": run.images.train.spec.to_dict(), "data_key": run.images.key}
     weights = {"model": run.network, "ema": run.ema.averaged, "optimizer": run.optimizer}
-    return {**progress, **origin, **{name: owner.state_dict() for name, owner in weights.items()}}
+    return {**progress, **run.memory.state(), **origin, **{name: owner.state_dict() for name, owner in weights.items()}}
 
 
 def save(run: Run) -> None:
@@ -212,16 +214,16 @@ def prepare(config: TrainConfig) -> Run:
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)
+    memory = MemorizationGuard(images, config.train.stop_on_memorization, config.train.memorization_patience)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
-    finite, window = FiniteGuard(folder, config.train.max_bad_steps), WindowMean(config.schedule.num_train_timesteps)
+    watched = FiniteGuard(folder, config.train.max_bad_steps), memory, WindowMean(config.schedule.num_train_timesteps)
     frequencies = label_frequencies(images.train.encoded_labels()) if config.diffusion.label_balance else None
-    run = Run(
-        config, folder, images, parts, frequencies, schedule, network, ema, optimizer, device, dtype, finite, window
-    )
+    run = Run(config, folder, images, parts, frequencies, schedule, network, ema, optimizer, device, dtype, *watched)
     if state is not None:
         for name, owner in {"model": network, "ema": averaged, "optimizer": optimizer}.items():
             owner.load_state_dict(state[name])
-        run.step, run.best, run.finite.in_a_row = state["step"], state["best"], state["bad_in_a_row"]
+        run.step, run.finite.in_a_row = state["step"], state["bad_in_a_row"]
+        run.memory.restore(state)
         run.window.restore(state["window"])
     describe_run(folder, to_plain(config), images.skipped, unused)
     counts = f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}"
@@ -239,9 +241,7 @@ def main(config: TrainConfig, given: list[str]) -> int:
     elif not config.run_dir and (unfinished := find_unfinished_run(to_plain(config), config.name, ignore=RESUMABLE)):
         print(f"note: {unfinished} has the same config and was not finished; to carry it on: resume={unfinished}")
     folder = train(config)
-    finished = (folder / "summary.json").exists()
-    then = f"next: python sample.py ckpt={folder}" if finished else f"not finished: resume={folder}"
-    print(f"done: {folder} (samples/, curves.png, checkpoints/); {then}")
+    print(f"done: {folder} (samples/, curves.png, checkpoints/); {how_it_ended(folder)}")
     return 0
 
 

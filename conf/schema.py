@@ -33,6 +33,8 @@ class LoopConfig:
     ema_width: width of the weight average as a share of the run so far; ema_max_decay: its bound in long runs.
     keep_last: how many numbered checkpoints stay beside last.pt and best.pt.
     first_images: train on so many images only (debug=overfit).
+    stop_on_memorization: end the run, best.pt being its best point, once the validation loss has not been lower for
+    `memorization_patience` validations while the loss on training images went on falling.
     max_bad_steps: how many steps in a row may be skipped for a loss or gradient that is not finite.
     precision: auto (bf16 where the machine is fast at it) | bf16 | fp32.
     """
@@ -49,6 +51,8 @@ class LoopConfig:
     save_every: int = 500
     keep_last: int = 2
     first_images: int | None = None
+    stop_on_memorization: bool = False
+    memorization_patience: int = 4
     max_bad_steps: int = 10
     ema_width: float = 0.1
     ema_max_decay: float = 0.9999
@@ -66,12 +70,15 @@ class LoopConfig:
             "max_bad_steps",
             "grid_images",
             "validation_images",
+            "memorization_patience",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}={getattr(self, name)} must be at least 1")
         for name in ("validate_every", "sample_every", "save_every", "keep_last"):
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name}={getattr(self, name)} must not be negative (0 switches it off)")
+        if self.stop_on_memorization and not self.validate_every:
+            raise ValueError("train.stop_on_memorization=true needs train.validate_every above 0")
         if self.batch_size % self.accumulate:
             raise ValueError(f"train.accumulate={self.accumulate} must divide train.batch_size={self.batch_size}")
         for name in ("stop_at", "first_images"):
@@ -164,6 +171,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
 
 RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
 RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume")
+RESUMABLE += ("train.stop_on_memorization", "train.memorization_patience")
 PLACES = tuple(f"data.{name}" for name in FolderConfig.PLACES)  # may change: the images' content is compared
 
 

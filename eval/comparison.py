@@ -12,7 +12,7 @@ from eval.floor import floor_size
 from eval.images import ImageFolder, Preparation, open_folder
 from eval.value_range import Range, choose_ranges
 
-MIN_SYNTHETIC = 3
+MIN_SYNTHETIC = MIN_HOLDOUT = 3
 THUMBNAIL = 64  # longest side in pixels at which nearest neighbours are sought
 
 
@@ -34,6 +34,13 @@ class Side:
         images = (self.preparation.load(self.folder.paths[i]) for i in indices)
         return np.stack([fit_image(image, size, "resize") for image in images])
 
+    @property
+    def thumbnail_size(self) -> tuple[int, int]:
+        """(h, w) of the thumbnails."""
+        h, w = self.preparation.size
+        scale = min(1.0, THUMBNAIL / max(h, w))
+        return max(1, round(h * scale)), max(1, round(w * scale))
+
     def thumbnails(self) -> np.ndarray:
         """Grey images of at most 64 pixels a side, as rows (n, p)."""
         return np.concatenate([self.load([i], THUMBNAIL).mean(axis=1).reshape(1, -1) for i in range(len(self))])
@@ -52,6 +59,7 @@ class Comparison:
     config: EvalConfig
     real: Side
     synthetic: Side
+    holdout: Side | None = None  # real images that were not trained on, prepared as the real ones
 
     @property
     def resize(self) -> str:
@@ -101,7 +109,23 @@ def open_comparison(config: EvalConfig) -> Comparison:
     size = (config.size[0], config.size[1]) if config.size else _only_size(synthetic)
     ranges = choose_ranges(real, synthetic, _pair(config.real_range), _pair(config.synthetic_range))
     sides = [Side(f, Preparation(r, size, config.fit)) for f, r in zip((real, synthetic), ranges, strict=True)]
-    return Comparison(config, *sides)
+    return Comparison(config, *sides, holdout=None if config.holdout is None else _open_holdout(config, sides[0]))
+
+
+def _open_holdout(config: EvalConfig, real: Side) -> Side:
+    """The holdout; ValueError where it holds a training image or another kind of pixels."""
+    folder = open_folder(Path(str(config.holdout)).expanduser(), num=config.num, seed=config.seed)
+    if len(folder) < MIN_HOLDOUT:
+        raise ValueError(f"holdout={folder.root}: {len(folder)} images, the audit needs {MIN_HOLDOUT} or more")
+    if folder.kind != real.folder.kind:
+        raise ValueError(f"holdout={folder.root} holds {folder.kind} pixels, {real.folder.root} {real.folder.kind}")
+    trained = {image.sha256 for image in real.folder.images}
+    both = [path for path, image in zip(folder.paths, folder.images, strict=True) if image.sha256 in trained]
+    if both:
+        raise ValueError(
+            f"holdout: {both[0]} is in {real.folder.root} too ({len(both)} such): remove it from one of them"
+        )
+    return Side(folder, real.preparation)
 
 
 def _pair(value: list[float] | None) -> Range | None:

@@ -29,7 +29,13 @@ class EvalConfig:
     synthetic: str = MISSING
     """Folder of synthetic images; with a manifest.jsonl in it, the files named there."""
     out: str = MISSING
-    """Folder for metrics.json, report.html and nearest.png."""
+    """Folder for metrics.json, report.html and pictures of the closest pairs."""
+    holdout: str | None = None
+    """Real images of the same kind that the model was not trained on: what the privacy audit is calibrated with."""
+    membership_train: str | None = None
+    """What `python -m training.score` wrote of the training images ..."""
+    membership_holdout: str | None = None
+    """... and of images that were not trained on: for the membership attack."""
     features: str = "random"
     """random: a fixed-seed network (`frechet_random`, `kid_random`); domain: one trained on half of the real images
     (`frechet_domain`, `kid_domain`), minutes; inception: `fid` and `kid`; dinov2: `frechet_dinov2` and `kid_dinov2`."""
@@ -76,6 +82,8 @@ class EvalConfig:
         self.size = _pair_of_ints("size", self.size)
         self.real_range = _range("real_range", self.real_range)
         self.synthetic_range = _range("synthetic_range", self.synthetic_range)
+        if (self.membership_train is None) != (self.membership_holdout is None):
+            raise ValueError("membership_train and membership_holdout: the attack needs both files, or give neither")
         changed = self.inception_weights is not None or self.inception_sha256 != INCEPTION_SHA256
         if self.features != "inception" and changed:
             raise ValueError(
@@ -162,15 +170,17 @@ def check_paths(config: EvalConfig) -> None:
         if not os.access(existing, os.W_OK):
             raise ValueError(f"{key}={name}: {existing} cannot be written to, give another folder")
     out = Path(config.out).resolve()
-    for key, name in (("real", config.real), ("synthetic", config.synthetic)):
-        folder = Path(name)
+    for key, name in (("real", config.real), ("synthetic", config.synthetic), ("holdout", config.holdout)):
+        if name is None:
+            continue
+        folder = Path(name).expanduser()
         if not folder.is_dir():
             raise ValueError(f"{key}={name}: {'is a file, give a folder' if folder.exists() else 'no such folder'}")
         if out.is_relative_to(folder.resolve()) and not (folder / "manifest.jsonl").is_file():
             raise ValueError(
                 f"out={config.out}: lies in {key}={name}, so its pictures would be scored next time; choose another"
             )
-    for key in ("inception_weights", "dinov2_weights", "real_annotations"):
+    for key in ("inception_weights", "dinov2_weights", "real_annotations", "membership_train", "membership_holdout"):
         file = getattr(config, key)
         if file is not None and not Path(file).expanduser().is_file():
             raise ValueError(f"{key}={file}: no such file")

@@ -6,6 +6,7 @@ from typing import Any
 from eval.comparison import Comparison
 from eval.floor import Floor
 from eval.nearest import Nearest
+from eval.privacy_audit import Privacy
 
 FORMAT_VERSION = 1
 PAIRS = 16
@@ -68,6 +69,7 @@ class Scores:
     comparison: Comparison
     figures: list[Figure]
     nearest: Nearest
+    privacy: Privacy
     by_class: dict[str, list[Figure]] = field(default_factory=dict)
     bias: dict[str, Any] = field(default_factory=dict)  # shares by label; see eval.bias.summary
     remarks: list[str] = field(default_factory=list)
@@ -97,6 +99,7 @@ class Scores:
             "by_class": {name: {f.name: f.to_json() for f in figures} for name, figures in self.by_class.items()},
             "bias": self.bias,
             "nearest": {"copies": nearest.copies, "threshold": nearest.threshold, "closest": closest},
+            "privacy": self.privacy.to_json(self.comparison, PAIRS),
             "notes": self.notes,
             "config": asdict(self.comparison.config),
         }

@@ -1,4 +1,4 @@
-"""metrics.json, report.html (one file, pictures inside), nearest.png, and the table on the terminal."""
+"""metrics.json, report.html (one file, pictures inside), nearest.png, near_copies.png, and the table on the terminal."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from eval.comparison import Comparison
 from eval.figures import PAIRS, Figure, Scores
 from eval.meanings import meaning
 from eval.pictures import data_uri, grid, pairs, png_bytes
+from eval.privacy_audit import Privacy
 
 TILES, COLUMNS = 36, 6
 TILE = 128  # longest side of a tile in pixels
@@ -26,14 +27,15 @@ dt { font-weight: 600 } .note { background: #fff4d6; padding: .4rem .8rem }
 
 
 def write_report(scores: Scores, out: Path) -> None:
-    """Write the three files into `out`, each of them whole or not at all."""
+    """Write the files into `out`, each of them whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    nearest, comparison = scores.nearest, scores.comparison
-    chosen = nearest.closest(PAIRS)
-    left, right = comparison.synthetic.load(chosen, TILE), comparison.real.load(nearest.index[chosen], TILE)
-    closest = pairs(left, right, nearest.distance[chosen])
+    nearest, privacy = scores.nearest, scores.privacy
+    chosen, suspects = nearest.closest(PAIRS), privacy.closest(PAIRS)
+    closest = _pairs(scores.comparison, chosen, nearest.index[chosen], nearest.distance[chosen])
+    suspected = _pairs(scores.comparison, suspects, privacy.index[suspects], privacy.distance[suspects])
     _replace(out / "nearest.png", png_bytes(closest))
-    _replace(out / "report.html", report_html(scores, closest).encode())
+    _replace(out / "near_copies.png", png_bytes(suspected))
+    _replace(out / "report.html", report_html(scores, closest, suspected).encode())
     _replace(out / "metrics.json", (json.dumps(scores.to_json(), indent=2) + "\n").encode())
 
 
@@ -43,7 +45,11 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-def report_html(scores: Scores, closest: Image.Image) -> str:
+def _pairs(comparison: Comparison, synthetic: np.ndarray, real: np.ndarray, distance: np.ndarray) -> Image.Image:
+    return pairs(comparison.synthetic.load(synthetic, TILE), comparison.real.load(real, TILE), distance)
+
+
+def report_html(scores: Scores, closest: Image.Image, suspected: Image.Image) -> str:
     """The report as one HTML page that needs no other file."""
     figures, nearest, comparison = scores.figures, scores.nearest, scores.comparison
     meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(meaning(f.name))}</dd>" for f in figures)
@@ -66,6 +72,7 @@ and this number of images.</p>
 1 % of the real images have another real image within {nearest.threshold:.4f}; {nearest.copies} synthetic images are
 exact copies.</p>
 <img src="{data_uri(closest)}" alt="closest pairs">
+{_privacy(scores.privacy, suspected)}
 <h2>How it was measured</h2>
 <p>Extractor: {escape(figures[0].extractor)}. Resize: {escape(comparison.resize)}.
 Pixel values that become 0..1: {escape(comparison.range)}. Seed {comparison.config.seed}.</p>
@@ -91,7 +98,27 @@ def terminal_table(scores: Scores) -> str:
         "",
     ]
     skew = [f"amplifies the skew of {name}: {found['amplifies_skew']}" for name, found in scores.bias.items()]
-    return "\n".join([*head, *table, *skew, *[f"note: {note}" for note in scores.notes]])
+    privacy = [f"privacy    {scores.privacy.verdict}", *[f"           {words}" for words in scores.privacy.words]]
+    return "\n".join([*head, *table, *skew, *privacy, *[f"note: {note}" for note in scores.notes]])
+
+
+def _privacy(privacy: Privacy, suspected: Image.Image) -> str:
+    """The audit's verdict, its figures and the pairs that look most like copies."""
+    head = "<tr><th>figure</th><th>share</th><th>by chance</th><th>distance</th></tr>"
+    rows = [
+        f"<tr><td>{name}</td><td>{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]</td>"
+        f"<td>{share.expected:.1%}, above {share.critical:.1%} in 1 of 100 cases</td><td>{escape(evidence.distance)}</td></tr>"
+        for evidence in privacy.evidence
+        for name, share in evidence.shares.items()
+    ]
+    words = "".join(f"<li>{escape(words)}</li>" for words in privacy.words)
+    return f"""<h2>Privacy: {privacy.verdict}</h2>
+<ul>{words}</ul>
+<table>{head}{"".join(rows)}</table>
+<p>near: nearer to a training image than all but 1 % of the {privacy.calibration} are. stands out: so much nearer to one
+training image than to the next ones. to training rather than holdout: nearer to the training images than to as many
+others that were not trained on. The pairs most like copies, shifts of a few pixels, flips and quarter turns allowed:</p>
+<img src="{data_uri(suspected)}" alt="pairs most like copies">"""
 
 
 def _table(figures: list[Figure]) -> str:

@@ -22,7 +22,10 @@ from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
 from eval.labels import read_labels
 from eval.measure import Measurement
+from eval.membership import Membership, attack
 from eval.nearest import Nearest, find_nearest, share_closer
+from eval.privacy_audit import Privacy, Sets, audit_privacy
+from eval.tolerant import small
 
 
 def score(comparison: Comparison) -> Scores:
@@ -31,6 +34,7 @@ def score(comparison: Comparison) -> Scores:
     ValueError, one line, where the extractor's weights or the device cannot be had, or annotations cannot be read.
     """
     config = comparison.config
+    membership = _membership(config)
     annotations = None if config.real_annotations is None else Path(config.real_annotations).expanduser()
     real_labels = read_labels(comparison.real.folder, annotations)
     synthetic_labels = read_labels(comparison.synthetic.folder)
@@ -57,8 +61,11 @@ def score(comparison: Comparison) -> Scores:
         figure.name.removeprefix("skew_"): figure.worse for figure in biased if figure.name.startswith("skew_")
     }
     nearest, closeness = _nearest(comparison)
+    held_out = None if comparison.holdout is None else _features(comparison.holdout, extractor, config)
+    features = Sets(real, synthetic, held_out)
+    privacy = _privacy(comparison, features, extractor.description, membership)
     figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
-    return Scores(comparison, figures, nearest, by_class, summary(bias, amplified), [*remarks, *few])
+    return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), [*remarks, *few])
 
 
 def _nearest(comparison: Comparison) -> tuple[Nearest, Figure]:
@@ -109,6 +116,22 @@ def _measured(measurement: Measurement, comparison: Comparison) -> Figure:
         method=f"{method}; bootstrap over images",
         standard_error=error,
     )
+
+
+def _privacy(comparison: Comparison, features: Sets, extractor: str, membership: Membership | None) -> Privacy:
+    """The audit in pixels and in features."""
+    size, holdout = comparison.real.thumbnail_size, comparison.holdout
+    train, synthetic = (small(side.thumbnails(), size) for side in (comparison.real, comparison.synthetic))
+    pixels = Sets(train, synthetic, None if holdout is None else small(holdout.thumbnails(), size))
+    return audit_privacy(pixels, features, extractor, membership, seed=comparison.config.seed)
+
+
+def _membership(config: EvalConfig) -> Membership | None:
+    """The membership attack where its files are given."""
+    if config.membership_train is None or config.membership_holdout is None:
+        return None
+    files = (Path(name).expanduser() for name in (config.membership_train, config.membership_holdout))
+    return attack(*files, seed=config.seed)
 
 
 def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:

@@ -72,7 +72,7 @@ def test_report_needs_no_other_file(folders, tmp_path, capsys):
     assert main(folders) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     pictures = [part.split('"')[0] for part in page.split('src="data:image/png;base64,')[1:]]
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     for picture in pictures:
         Image.open(io.BytesIO(base64.b64decode(picture))).verify()
     assert "http" not in page
@@ -80,8 +80,9 @@ def test_report_needs_no_other_file(folders, tmp_path, capsys):
     for name in FIGURES:
         assert name in page
         assert name in table
-    with Image.open(tmp_path / "out" / "nearest.png") as image:
-        assert image.width > 100
+    for name in ("nearest.png", "near_copies.png"):
+        with Image.open(tmp_path / "out" / name) as image:
+            assert image.width > 100
 
 
 def test_same_seed_same_metrics_and_the_cache_is_used(folders, tmp_path, monkeypatch):
@@ -165,12 +166,16 @@ BAD = {
     "inception_weights=x.pth: no such file": ["inception_weights=x.pth", "features=inception"],
     "real=nowhere: no such folder": ["real=nowhere"],
     "lies in real=": ["out=REAL/report"],
+    "holdout=nowhere: no such folder": ["holdout=nowhere"],
+    "lies in holdout=": ["holdout=REAL", "out=REAL/class/report", "real=SYNTHETIC"],
+    "the attack needs both files": ["membership_train=x.json"],
+    "membership_train=x.json: no such file": ["membership_train=x.json", "membership_holdout=y.json"],
 }
 
 
 @pytest.mark.parametrize("message", BAD)
 def test_mistakes_end_in_one_line(folders, tmp_path, capsys, message):
-    changes = [change.replace("REAL", folders[0][5:]) for change in BAD[message]]
+    changes = [change.replace("REAL", folders[0][5:]).replace("SYNTHETIC", folders[1][10:]) for change in BAD[message]]
     if changes == ["-out"]:
         folders, changes = folders[:2], []
     if changes == ["-cache"]:
@@ -197,6 +202,15 @@ def broken_folders(tmp_path):
     write(tmp_path / "deep", 4, seed=0, dtype=np.uint16, high=65536)
     write(tmp_path / "real" / "class", 24, seed=0, dtype=np.uint16, high=4096)
     yield "deep", "leave the 0..4095 of"
+
+
+def test_a_holdout_that_is_none(folders, tmp_path, capsys):
+    write(tmp_path / "few", 2, seed=0)
+    write(tmp_path / "deep", 4, seed=0, dtype=np.uint16, high=4096)
+    write(tmp_path / "again", 4, seed=1)
+    for name, message in (("few", "the audit needs 3"), ("deep", "holds integer pixels"), ("again", "000.png is in")):
+        assert main([*folders, f"holdout={tmp_path / name}"]) == 2
+        assert message in capsys.readouterr().err.rpartition("\r")[2]
 
 
 def test_folders_that_cannot_be_scored(folders, tmp_path, capsys):

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 PANELS = (
-    ("loss", ("train/loss", "validation/loss"), True),
+    ("loss", ("train/loss", "validation/loss", "validation/train_loss"), True),
     ("MSE by timestep quartile (q0: least noise)", tuple(f"train/mse_q{i}" for i in range(4)), True),
     ("gradient norm", ("train/grad_norm",), True),
+    ("copy rate of the samples drawn", ("samples/copy_rate",), False),
     ("learning rate", ("train/lr",), False),
     ("images/s", ("train/images_per_s",), False),
 )
@@ -30,7 +31,8 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
             if points:
                 steps, values = zip(*points, strict=True)
                 marker = "." if len(points) < 3 else ""
-                axes.plot(steps, values, marker=marker, linewidth=1, label=name.split("/")[0 if title == "loss" else 1])
+                label = name.removesuffix("/loss") if title == "loss" else name.split("/")[1]
+                axes.plot(steps, values, marker=marker, linewidth=1, label=label)
         if logarithmic and all(value > 0 for line in axes.lines for value in line.get_ydata()):
             axes.set_yscale("log")
         axes.set(title=title, xlabel="step")

@@ -79,9 +79,23 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
         write_text(path, "\n".join(lines) + "\n")
 
 
-def write_summary(path: Path, **results: float) -> None:
-    """Write summary.json, whose presence says that the run finished."""
+def write_summary(path: Path, step: int, best_validation_loss: float, stopped: str | None) -> None:
+    """Write summary.json, whose presence says that the run finished; `stopped`: why before its last step."""
+    results: dict[str, Any] = {"step": step, "best_validation_loss": best_validation_loss}
+    results |= {"stopped": stopped} if stopped else {}
     write_text(path / "summary.json", json.dumps(results, indent=2) + "\n")
+
+
+def how_it_ended(path: Path) -> str:
+    """What to do next with a run, and why it stopped where it did so before its last step."""
+    summary = path / "summary.json"
+    if not summary.exists():
+        return f"not finished: resume={path}"
+    if stopped := json.loads(summary.read_text()).get("stopped"):
+        best = path / "checkpoints" / "best.pt"
+        going_on = f"to go on all the same: resume={path} train.stop_on_memorization=false"
+        return f"stopped by {stopped}; next: python sample.py ckpt={best}; {going_on}"
+    return f"next: python sample.py ckpt={path}"
 
 
 def environment() -> dict[str, Any]:

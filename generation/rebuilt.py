@@ -1,0 +1,28 @@
+"""A checkpoint taken apart: the run's config, what its images are like and how they were read, and the network."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from conf.schema import TrainConfig, train_config_from_dict
+from data.folder import FolderConfig
+from data.image_set import ImageSpec
+from training.checkpoint import rebuild_network
+
+
+def rebuild(checkpoint: Path, state: dict[str, Any], weights: str) -> tuple[TrainConfig, ImageSpec, nn.Module]:
+    """What a checkpoint describes; ValueError naming the file when its parts do not fit each other."""
+    try:
+        config, spec = train_config_from_dict(state["config"]), ImageSpec.from_dict(state["images"])
+        return config, spec, rebuild_network(state, weights=weights)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(
+            f"{checkpoint} is no whole checkpoint of this version: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def reading(run_config: TrainConfig, spec: ImageSpec) -> FolderConfig:
+    """How the training images were read and fitted, and what is given now is; of simulated ones nothing is known."""
+    data = run_config.data
+    return data if isinstance(data, FolderConfig) else FolderConfig(image_size=[spec.height, spec.width])

@@ -1,0 +1,85 @@
+"""The privacy audit by `python -m eval`: a memoriser wins every distance and fails it, an honest sampler passes."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from test_eval_membership import write as write_losses
+
+from eval.__main__ import main
+
+
+def write_fields(folder, count, seed):
+    """Speckled smooth fields with a bright spot, 32 x 32."""
+    folder.mkdir()
+    random = np.random.default_rng(seed)
+    for i in range(count):
+        field = gaussian_filter(random.standard_normal((32, 32)), 3, mode="wrap")
+        image = np.exp(field / field.std() / 2) * random.gamma(4, 1 / 4, (32, 32))
+        image[tuple(random.integers(0, 29, 2)[:, None] + np.arange(3))] += 2
+        Image.fromarray((60 * image).clip(0, 255).astype(np.uint8)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Training images, a holdout and an honest sampler's images, all of one distribution."""
+    root = tmp_path_factory.mktemp("sets")
+    return {name: write_fields(root / name, 90, seed) for seed, name in enumerate(("train", "holdout", "honest"))}
+
+
+def evaluate(tmp_path, sets, synthetic, *options):
+    arguments = [f"real={sets['train']}", f"synthetic={synthetic}", f"out={tmp_path / 'out'}", "floor_repeats=3"]
+    assert main([*arguments, f"cache_dir={tmp_path / 'cache'}", *options]) == 0
+    return json.loads((tmp_path / "out" / "metrics.json").read_text())
+
+
+def test_replaying_the_training_set_wins_every_distance_and_fails(tmp_path, sets, capsys):
+    holdout = f"holdout={sets['holdout']}"
+    honest = evaluate(tmp_path, sets, sets["honest"], holdout)
+    replay = evaluate(tmp_path, sets, shutil.copytree(sets["train"], tmp_path / "replay"), holdout)
+    assert replay["frechet_random"]["value"] < 1e-3 < 0.05 * honest["frechet_random"]["value"]
+    assert replay["kid_random"]["value"] < honest["kid_random"]["value"]
+    assert honest["privacy"]["verdict"] == "passes", honest["privacy"]["words"]
+    assert replay["privacy"]["verdict"] == "fails"
+    for evidence in replay["privacy"]["evidence"]:
+        assert evidence["verdict"] == "fails"
+        assert evidence["copies"]["value"] == evidence["dcr"]["value"] == 1.0
+        assert evidence["calibration"] == "holdout"
+    assert "privacy    fails" in capsys.readouterr().out
+    assert "Privacy: fails" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_mirrored_shifted_and_noisy_replay_fails_and_names_its_source(tmp_path, sets):
+    (tmp_path / "replay").mkdir()
+    random = np.random.default_rng(5)
+    for path in sorted(sets["train"].iterdir())[:60]:
+        image = np.roll(np.asarray(Image.open(path))[::-1], (1, -2), axis=(0, 1)) + random.normal(0, 6, (32, 32))
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(tmp_path / "replay" / path.name)
+    metrics = evaluate(tmp_path, sets, tmp_path / "replay", f"holdout={sets['holdout']}")
+    assert metrics["share_near_real"]["value"] < 0.1, "plain pixel distances do not see them"
+    pixels, _ = metrics["privacy"]["evidence"]
+    assert pixels["verdict"] == metrics["privacy"]["verdict"] == "fails"
+    for pair in metrics["privacy"]["closest"]:
+        assert pair["synthetic"][-7:] == pair["real"][-7:]
+
+
+def test_without_a_holdout_it_is_calibrated_among_the_training_images(tmp_path, sets):
+    metrics = evaluate(tmp_path, sets, shutil.copytree(sets["train"], tmp_path / "replay"))
+    assert metrics["privacy"]["verdict"] == "fails"
+    assert metrics["privacy"]["evidence"][0]["dcr"] is None
+    assert "give holdout=DIR" in metrics["privacy"]["words"][-1]
+
+
+def test_membership_joins_the_verdict(tmp_path, sets):
+    random = np.random.default_rng(0)
+    losses = random.standard_normal((2, 100, 3))
+    files = [write_losses(tmp_path / "t", losses[0] - 1), write_losses(tmp_path / "h", losses[1], first=500)]
+    options = [f"membership_train={files[0]}", f"membership_holdout={files[1]}", f"holdout={sets['holdout']}"]
+    privacy = evaluate(tmp_path, sets, sets["honest"], *options)["privacy"]
+    assert privacy["verdict"] == privacy["membership"]["verdict"] == "fails"
+    assert privacy["membership"]["auc"]["low"] > 0.5
+    assert {evidence["verdict"] for evidence in privacy["evidence"]} == {"passes"}
