@@ -28,7 +28,9 @@ class EvalConfig:
     synthetic: str = MISSING
     """Folder of synthetic images; with a manifest.jsonl in it, the files named there."""
     out: str = MISSING
-    """Folder for metrics.json, report.html and nearest.png."""
+    """Folder for metrics.json, card.json, report.html and nearest.png."""
+    utility: str | None = None
+    """What `python -m eval.utility` wrote, to be shown in the report."""
     features: str = "random"
     """random: a fixed-seed network (`frechet_random`, `kid_random`); inception: `fid` and `kid`."""
     inception_weights: str | None = None
@@ -158,5 +160,6 @@ def check_paths(config: EvalConfig) -> None:
                 f"out={config.out}: lies in {key}={name}, so its pictures would be scored next time; choose another"
             )
     weights = config.inception_weights
-    if weights is not None and not Path(weights).expanduser().is_file():
-        raise ValueError(f"inception_weights={weights}: no such file")
+    for key, name in (("inception_weights", weights), ("utility", config.utility)):
+        if name is not None and not Path(name).expanduser().is_file():
+            raise ValueError(f"{key}={name}: no such file")

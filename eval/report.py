@@ -1,65 +1,41 @@
-"""metrics.json, report.html (one file, pictures inside), nearest.png, and the table on the terminal."""
+"""card.json, metrics.json, report.html (one file, pictures inside), nearest.png, and the table on the terminal."""
 
 import json
 import os
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from eval.comparison import Comparison
 from eval.figures import PAIRS, Figure, Scores
+from eval.html import Picture, Pictures, report_html
 from eval.pictures import data_uri, grid, pairs, png_bytes
 
 TILES, COLUMNS = 36, 6
 TILE = 128  # longest side of a tile in pixels
 
-MEANINGS = {
-    "fid": "Frechet Inception distance: how far apart the two clouds of Inception features lie, in mean and spread. "
-    "0 would be the same cloud; with few images even real against real is far from 0.",
-    "frechet_random": "The same distance in the features of a network with fixed random weights. It sees texture, "
-    "contrast and layout, not meaning; it is not a FID and compares only with itself.",
-    "frechet_inception": "The same distance in the features of Inception with other weights than the published ones: not a "
-    "FID, comparable only with itself.",
-    "kid_inception": "The kernel distance in the same features.",
-    "kid": "Kernel Inception distance: unbiased, so that few images do not inflate it; around 0, also below, is ideal.",
-    "kid_random": "The kernel distance in the features of the random network; around 0, also below, is ideal.",
-    "precision": "Share of synthetic images that lie among the real ones, within the reach of a real image's nearest "
-    "neighbours: do they look real? 1 is ideal, the floor is what real images reach.",
-    "recall": "Share of real images that lie among the synthetic ones: is all that there is drawn, too?",
-    "density": "As precision, but counting how many real images are near each synthetic one, so that a lone real image "
-    "does not vouch for all around it; it may exceed 1.",
-    "coverage": "Share of real images with a synthetic one among their nearest: as recall, but a stray synthetic image "
-    "does not pass for many real ones.",
-    "share_near_real": "Share of images that lie closer to a real image, pixel by pixel, than all but 1 % of the real "
-    "images lie to each other. About 1 % is what new images give; much more hints at copies.",
-}
 
-INFINITY = (
-    "The same distance, extrapolated to infinitely many images from shares of these; around 0, also below, is ideal, and "
-    "two sets of samples of different n can be compared by it."
-)
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; width: 100% } td, th { padding: .3rem .6rem; border-bottom: 1px solid #ccc; text-align: right }
-td:first-child, th:first-child, td:last-child, th:last-child { text-align: left }
-.sides { display: flex; gap: 2rem } .sides figure { margin: 0; flex: 1 } img { width: 100%; image-rendering: pixelated }
-dt { font-weight: 600 } .note { background: #fff4d6; padding: .4rem .8rem }
-"""
-
-
-def write_report(scores: Scores, out: Path) -> None:
-    """Write the three files into `out`, each of them whole or not at all."""
+def write_report(scores: Scores, card: dict[str, Any], out: Path) -> None:
+    """Write the files into `out`, each of them whole or not at all; `card` as eval.card makes it of `scores`."""
     out.mkdir(parents=True, exist_ok=True)
     nearest, comparison = scores.nearest, scores.comparison
     chosen = nearest.closest(PAIRS)
     left, right = comparison.synthetic.load(chosen, TILE), comparison.real.load(nearest.index[chosen], TILE)
-    closest = pairs(left, right, nearest.distance[chosen])
-    _replace(out / "nearest.png", png_bytes(closest))
-    _replace(out / "report.html", report_html(scores, closest).encode())
-    _replace(out / "metrics.json", (json.dumps(scores.to_json(), indent=2) + "\n").encode())
+    distances = nearest.distance[chosen]
+    sheet = [
+        Picture(data_uri(grid(np.stack(pair), 2)), f"{distance:.4f}")
+        for *pair, distance in zip(left, right, distances, strict=True)
+    ]
+    pictures = Pictures([_side(name, comparison) for name in ("real", "synthetic")], sheet)
+    _replace(out / "nearest.png", png_bytes(pairs(left, right, distances)))
+    _replace(out / "report.html", report_html(card, pictures).encode())
+    _replace(out / "card.json", _json(card))
+    _replace(out / "metrics.json", _json(scores.to_json()))
+
+
+def _json(found: dict[str, Any]) -> bytes:
+    return (json.dumps(found, indent=2) + "\n").encode()
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -68,33 +44,12 @@ def _replace(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-def report_html(scores: Scores, closest: Image.Image) -> str:
-    """The report as one HTML page that needs no other file."""
-    figures, nearest, comparison = scores.figures, scores.nearest, scores.comparison
-    meanings = "".join(f"<dt>{f.name}: {f.verdict}</dt><dd>{escape(_meaning(f.name))}</dd>" for f in figures)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in scores.notes)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Real and synthetic images</title><style>{STYLE}</style></head><body>
-<h1>Real and synthetic images</h1>
-<div class="sides">{_side("real", comparison)}{_side("synthetic", comparison)}</div>
-<h2>Figures</h2>
-{_table(figures)}
-{notes}
-<p>A figure means something only beside its floor: the same figure between two disjoint sets of n real images, beside
-n synthetic ones. [low, high] are the 5th and 95th percentile over
-{figures[0].equal_n.repeats} random draws. At the floor, these images cannot be told from real ones by this figure
-and this number of images.</p>
-<dl>{meanings}</dl>
-<h2>Nearest real images</h2>
-<p>The closest pairs, synthetic left and real right, with their distance (root mean square of pixel differences, 0..1).
-1 % of the real images have another real image within {nearest.threshold:.4f}; {nearest.copies} synthetic images are
-exact copies.</p>
-<img src="{data_uri(closest)}" alt="closest pairs">
-<h2>How it was measured</h2>
-<p>Extractor: {escape(figures[0].extractor)}. Resize: {escape(comparison.resize)}.
-Pixel values that become 0..1: {escape(comparison.range)}. Seed {comparison.config.seed}.</p>
-</body></html>
-"""
+def _side(name: str, comparison: Comparison) -> Picture:
+    side = comparison.real if name == "real" else comparison.synthetic
+    count = min(TILES, len(side))
+    chosen = np.sort(np.random.default_rng(comparison.config.seed).choice(len(side), count, replace=False))
+    caption = f"{name.capitalize()}: {count} of {len(side)}, drawn at random"
+    return Picture(data_uri(grid(side.load(chosen, TILE), COLUMNS)), caption)
 
 
 def terminal_table(scores: Scores) -> str:
@@ -113,28 +68,6 @@ def terminal_table(scores: Scores) -> str:
         "",
     ]
     return "\n".join([*head, *table, *[f"note: {note}" for note in scores.notes]])
-
-
-def _table(figures: list[Figure]) -> str:
-    head = "<tr><th>figure</th><th>all images</th><th>n</th><th>synthetic at n</th><th>floor at n</th><th>verdict</th></tr>"
-    rows = []
-    for f in figures:
-        value = f"{_value(f)}<br><small>{f.n_real} real, {f.n_synthetic} synthetic</small>"
-        cells = [f.name, value, str(f.equal_n.n), *_spreads(f), f.verdict]
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return f"<table>{head}{''.join(rows)}</table>"
-
-
-def _meaning(name: str) -> str:
-    return INFINITY if name.endswith("_infinity") else MEANINGS[name]
-
-
-def _side(name: str, comparison: Comparison) -> str:
-    side = comparison.real if name == "real" else comparison.synthetic
-    count = min(TILES, len(side))
-    chosen = np.sort(np.random.default_rng(comparison.config.seed).choice(len(side), count, replace=False))
-    caption = f"<figcaption>{name}: {count} of {len(side)}, drawn at random</figcaption>"
-    return f'<figure><img src="{data_uri(grid(side.load(chosen, TILE), COLUMNS))}" alt="{name}">{caption}</figure>'
 
 
 def _value(figure: Figure) -> str:
