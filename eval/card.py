@@ -26,7 +26,7 @@ A figure is {"name", "title", "meaning", "question", "value", "standard_error", 
 "extractor", "method"}.
 """
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from eval.figures import Scores
@@ -57,7 +57,9 @@ def card(scores: Scores, utility: dict[str, Any] | None = None) -> dict[str, Any
     return build_card(scores.to_json(), provenance(scores.comparison), utility)
 
 
-def build_card(metrics: dict[str, Any], origin: dict[str, Any], utility: dict[str, Any] | None = None) -> dict[str, Any]:
+def build_card(
+    metrics: dict[str, Any], origin: dict[str, Any], utility: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The card of what metrics.json holds, `origin` being its "provenance"."""
     figures = _figures(metrics)
     assert figures, "a comparison without a figure"
@@ -65,7 +67,7 @@ def build_card(metrics: dict[str, Any], origin: dict[str, Any], utility: dict[st
     found: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "title": "Real and synthetic images",
-        "date": datetime.now(timezone.utc).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
         "figures": figures,
         "nearest": metrics["nearest"],
         "measurement": {

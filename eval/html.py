@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.html_sections import details, number, section, spread, table
-from eval.plots import floor_axis, floor_plot, floor_scale, share_plot
 from eval.html_studies import privacy, utility
+from eval.plots import floor_axis, floor_plot, floor_scale, share_plot
 
 STYLE = Path(__file__).with_name("report.css")
 
@@ -17,7 +17,7 @@ _FLOOR = (
     "A figure means something only beside its floor: the same figure between two disjoint sets of n real images, as many as "
     "are compared on the synthetic side. The grey band is where real images lie, from the 5th to the 95th percentile over "
     "{repeats} random draws; the bar is the same for the synthetic ones, the dot their mean, hollow where these n images "
-    "cannot tell the sets apart. Every row is drawn in half widths of its own band, right being worse."
+    "do not show them to be worse. Every row is drawn in half widths of its own band, right being worse."
 )
 
 
@@ -74,12 +74,8 @@ def _head(card: dict[str, Any]) -> str:
 <h1>{escape(verdict["headline"])}</h1>
 <p class="sides">{" compared with ".join(sides)}, {escape(card["date"])}.</p></header>
 <div class="tiles">{tiles}</div>
-{notes}{details("How the verdict is reached", f"<ul>{rules}</ul>{_eyes(card)}")}"""
-
-
-def _eyes(card: dict[str, Any]) -> str:
-    extractor = card["measurement"]["extractor"]
-    return f"<p>Likeness is judged in the features of this extractor, and by nothing else: {escape(extractor)}.</p>"
+<p class="seen">Likeness as seen by one extractor alone, {escape(card["measurement"]["extractor"])}.</p>
+{notes}{details("How the verdict is reached", f"<ul>{rules}</ul>")}"""
 
 
 def _tile(question: dict[str, str]) -> str:
@@ -110,12 +106,18 @@ def _measures(card: dict[str, Any]) -> str:
     }
     explained = "".join(
         f"<dt>{escape(f['title'])} <code>{escape(f['name'])}</code></dt><dd>{escape(f['meaning'])} "
-        f'<span class="quiet">{escape(f["extractor"])}; {escape(f["method"])}.</span></dd>'
+        f'<span class="quiet">{_source(f, card)}{escape(f["method"])}.</span></dd>'
         for f in figures
     )
     floor = _FLOOR.format(repeats=card["measurement"]["repeats"])
     body = f"<p>{floor}</p>{_floors(groups)}" + details("All figures as a table", _table(figures))
     return section("Each measure beside its floor", body + details("What each measure says", f"<dl>{explained}</dl>"))
+
+
+def _source(figure: dict[str, Any], card: dict[str, Any]) -> str:
+    """What the figure was measured in, unless in the features that the page's head names."""
+    source = figure["extractor"]
+    return "" if source == card["measurement"]["extractor"] else f"{escape(source)}; "
 
 
 def _floors(groups: dict[str, list[dict[str, Any]]], name: Callable[[dict[str, Any]], str] | None = None) -> str:
@@ -158,7 +160,8 @@ def _by_class(card: dict[str, Any]) -> str:
         return ""
     titles = {figure["title"]: None for figures in classes.values() for figure in figures}
     groups = {
-        title: [f | {"class": name} for name, of in classes.items() for f in of if f["title"] == title] for title in titles
+        title: [f | {"class": name} for name, of in classes.items() for f in of if f["title"] == title]
+        for title in titles
     }
     rows = [f | {"name": f"{name}: {f['name']}"} for name, figures in classes.items() for f in figures]
     lead = "<p>The same within each class, beside the floor of that class. Few images make wide bands.</p>"
@@ -184,7 +187,7 @@ def _shares(name: str, found: dict[str, Any]) -> str:
     rows = [
         _row(
             escape(value), share_plot(f"{name} {value}", sides[0][value], sides[1][value], largest),
-            f"<b>{sides[1][value]:.1%}</b> <span>real {sides[0][value]:.1%}</span>", "",
+            f"<b>{100 * sides[1][value]:.1f} %</b> <span>real {100 * sides[0][value]:.1f} %</span>", "",
         )
         for value in values
     ]  # fmt: skip
@@ -202,10 +205,19 @@ def _copies(card: dict[str, Any], pictures: Pictures) -> str:
         f"difference in grey, 0..1. Of the real images, 1 % have another one within {nearest['threshold']:.4f}. "
         f"Exact copies: {nearest['copies']}."
     )
-    rows = [[pair["synthetic"], pair["real"], f"{pair['distance']:.4f}"] for pair in nearest["closest"]]
+    rows = [
+        [*(_below(card, side, pair[side]) for side in ("synthetic", "real")), f"{pair['distance']:.4f}"]
+        for pair in nearest["closest"]
+    ]
     files = details("The files", table(["synthetic", "real", "distance"], rows)) if rows else ""
     found = privacy(card["privacy"]) if "privacy" in card else ""
     return section("Copies", f'<p>{lead}</p><div class="pairs">{sheet}</div>{files}{found}')
+
+
+def _below(card: dict[str, Any], side: str, path: str) -> str:
+    """The path as seen from its folder, where it lies in it."""
+    folder = card["provenance"][side]["folder"]
+    return str(Path(path).relative_to(folder)) if Path(path).is_relative_to(folder) else path
 
 
 def _provenance(card: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ def privacy(audit: dict[str, Any]) -> str:
     scale = Scale(0.0, 1.0)
     plots = "".join(
         f'<div class="row"><span class="name">{escape(row["name"])}<small>{escape(row["of"])}</small></span>'
-        f"{interval_plot(row['name'], row, row['value'], row['expected'], scale)}"
+        f"{interval_plot(row['name'], (row['low'], row['value'], row['high']), row['expected'], scale)}"
         f'<span class="values"><b>{number(row["value"])}</b> <span>by chance {number(row["expected"])}</span></span>'
         f'<span class="remark">95 % interval {number(row["low"])} to {number(row["high"])}</span></div>'
         for row in rows
@@ -48,7 +48,7 @@ def _differences(arms: list[dict[str, Any]], metric: str) -> str:
     scale = interval_scale(gaps, 0.0)
     rows = "".join(
         f'<div class="row {escape(arm["kind"])}"><span class="name">{escape(arm["arm"])}<small>{escape(arm["kind"])}</small>'
-        f"</span>{interval_plot(arm['arm'], gap, gap['difference'], 0.0, scale)}"
+        f"</span>{interval_plot(arm['arm'], (gap['low'], gap['difference'], gap['high']), 0.0, scale)}"
         f'<span class="values"><b>{_signed(gap["difference"])}</b> <span>{metric_of(arm, metric)}</span></span>'
         f'<span class="remark">{_signed(gap["low"])} to {_signed(gap["high"])}</span></div>'
         for arm, gap in zip(arms, gaps, strict=True)
@@ -69,7 +69,11 @@ def _scores(arm: dict[str, Any], metrics: list[str]) -> list[str]:
         score = arm["scores"][metric]
         means.append(f"{score['mean']:.3f} ({min(score['by_seed']):.3f} to {max(score['by_seed']):.3f})")
     gap = (arm["minus_best_control"] or {}).get(metrics[0])
-    shown = "best control" if gap is None else f"{_signed(gap['difference'])} [{_signed(gap['low'])}, {_signed(gap['high'])}]"
+    shown = (
+        "best control"
+        if gap is None
+        else f"{_signed(gap['difference'])} [{_signed(gap['low'])}, {_signed(gap['high'])}]"
+    )
     counts = ", ".join(str(count) for count in arm["counts"].values())
     return [arm["arm"], counts, *means, shown]
 

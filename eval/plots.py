@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 MARGIN = 2.0  # per cent of the width that stays free at either end
-HEIGHT = 26  # pixels of a row
+HEIGHT = 26.0  # pixels of a row
 
 _TICKS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
@@ -51,7 +51,7 @@ def floor_plot(figure: dict[str, Any], scale: Scale) -> str:
     """The floor's interval as a band, the synthetic interval as a bar with its mean."""
     floor, synthetic = figure["floor"], figure["synthetic"]
     ends = [scale.at(in_floors(figure, floor[key])) for key in ("low", "high")]
-    band = _rect("band", min(ends), max(ends), 0, HEIGHT)
+    band = _rect("band", min(ends), max(ends), 0.0, HEIGHT)
     zero = _line("centre", scale.at(0.0))
     bar = [scale.at(in_floors(figure, synthetic[key])) for key in ("low", "mean", "high")]
     label = f"{figure['title']}: synthetic {_spread(synthetic)}, floor {_spread(floor)}"
@@ -66,22 +66,22 @@ def floor_axis(scale: Scale) -> str:
 
 def interval_scale(rows: Sequence[dict[str, float]], *marks: float) -> Scale:
     """A plain scale for rows with "low" and "high" and whatever `marks` have to be on it."""
-    ends = [row[key] for row in rows for key in ("low", "high")] + list(marks)
+    ends = [*marks, *(row[key] for row in rows for key in ("low", "high"))]
     low, high = min(ends), max(ends)
     return Scale(low, high) if high > low else Scale(low - 1, high + 1)
 
 
-def interval_plot(label: str, row: dict[str, float], mean: float, mark: float, scale: Scale) -> str:
-    """An interval with its mean beside a mark (0, or what chance gives)."""
-    outside = not row["low"] <= mark <= row["high"]
-    body = _line("mark", scale.at(mark)) + _interval(*(scale.at(v) for v in (row["low"], mean, row["high"])), outside=outside)
-    return _svg(f"{label}: {mean:.4g} [{row['low']:.4g}, {row['high']:.4g}]", body)
+def interval_plot(label: str, interval: tuple[float, float, float], mark: float, scale: Scale) -> str:
+    """An interval (low, mean, high) beside a mark (0, or what chance gives)."""
+    low, mean, high = interval
+    bar = _interval(scale.at(low), scale.at(mean), scale.at(high), outside=not low <= mark <= high)
+    return _svg(f"{label}: {mean:.4g} [{low:.4g}, {high:.4g}]", _line("mark", scale.at(mark)) + bar)
 
 
 def interval_axis(scale: Scale) -> str:
     """Round values below a plot of intervals."""
-    step = 10 ** math.floor(math.log10((scale.high - scale.low) / 2))
-    step *= next(factor for factor in (1, 2, 5) if (scale.high - scale.low) / (factor * step) <= 6)
+    power = 10.0 ** math.floor(math.log10((scale.high - scale.low) / 6))
+    step = power * next(factor for factor in (1, 2, 5, 10) if (scale.high - scale.low) / (factor * power) <= 6)
     first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
     return _axis(scale, [(k * step, f"{k * step:.3g}".replace("-", "−")) for k in range(first, last + 1)])
 
@@ -90,8 +90,8 @@ def share_plot(label: str, real: float, synthetic: float, largest: float) -> str
     """Two bars, the real share above the synthetic one."""
     scale = Scale(0.0, largest)
     bars = "".join(
-        _rect(name, scale.at(0.0), scale.at(share), top, 9)
-        for name, share, top in (("real", real, 3), ("synthetic", synthetic, 14))
+        _rect(name, scale.at(0.0), scale.at(share), top, 9.0)
+        for name, share, top in (("real", real, 3.0), ("synthetic", synthetic, 14.0))
     )
     return _svg(f"{label}: real {real:.1%}, synthetic {synthetic:.1%}", bars)
 
@@ -102,7 +102,7 @@ def _spread(side: dict[str, float]) -> str:
 
 def _interval(low: float, mean: float, high: float, *, outside: bool) -> str:
     name = "outside" if outside else "inside"
-    bar = _rect(f"bar {name}", low, high, HEIGHT / 2 - 2, 4)
+    bar = _rect(f"bar {name}", low, high, HEIGHT / 2 - 2, 4.0)
     return bar + f'<circle class="mean {name}" cx="{mean:.3f}%" cy="{HEIGHT / 2:g}" r="5"/>'
 
 
@@ -112,7 +112,7 @@ def _rect(name: str, left: float, right: float, top: float, height: float) -> st
 
 
 def _line(name: str, x: float) -> str:
-    return f'<line class="{name}" x1="{x:.3f}%" x2="{x:.3f}%" y1="0" y2="{HEIGHT}"/>'
+    return f'<line class="{name}" x1="{x:.3f}%" x2="{x:.3f}%" y1="0" y2="{HEIGHT:g}"/>'
 
 
 def _axis(scale: Scale, ticks: list[tuple[float, str]]) -> str:
@@ -126,6 +126,6 @@ def _axis(scale: Scale, ticks: list[tuple[float, str]]) -> str:
 
 def _svg(label: str, body: str) -> str:
     return (
-        f'<svg class="plot" width="100%" height="{HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f'<svg class="plot" width="100%" height="{HEIGHT:g}" role="img" aria-label="{escape(label)}">'
         f"<title>{escape(label)}</title>{body}</svg>"
     )

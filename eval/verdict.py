@@ -15,8 +15,8 @@ RULES = [
     "Free of copies: no where a synthetic image is a real one, or the privacy audit fails; yes where that audit passes. "
     "Without an audit only distances between pixels are known: then it is in doubt where more synthetic images lie near a "
     "real one than real images do, and else none are seen, which proves less.",
-    "Same mix: yes where no figure of bias tells the sets apart, else no. Shares that were asked for when sampling say what "
-    "was asked for.",
+    "Same mix: yes where no figure of bias tells the sets apart, else it differs. Shares that were asked for when sampling "
+    "say what was asked for.",
     "Useful: by the synthetic arm with the best mean against the best arm that saw no synthetic image. Yes where the 95 % "
     "interval of the difference lies above 0, a loss where it lies below, else no gain is seen.",
 ]
@@ -50,7 +50,11 @@ def _headline(faithful: Question, varied: Question, copies: Question, useful: Qu
     no_copies = {"yes": "free of copies", "partly": "no copies seen", "open": "copies cannot be ruled out"}
     if copies["answer"] == "In doubt":
         no_copies["partly"] = "perhaps with copies among them"
-    use = {"yes": "of use for training", "no": useful["answer"].lower() + " for training", "open": "their use not measured"}
+    use = {
+        "yes": "of use for training",
+        "no": useful["answer"].lower() + " for training",
+        "open": "their use not measured",
+    }
     return f"{said}; {no_copies[copies['level']]}; {use[useful['level']]}."
 
 
@@ -74,7 +78,9 @@ def _likeness(card: dict[str, Any], question: str, shares: tuple[str, str]) -> Q
     blind = [f for f in known.values() if -f["excess"]["low"] >= UNSEEN_LOSS * f["floor"]["mean"]]
     if blind:
         names = " and ".join(figure["title"].lower() for figure in blind)
-        doubted = f"No measure tells a difference, but at n = {n} a loss of {UNSEEN_LOSS:.0%} of {names} would go unseen."
+        doubted = (
+            f"No measure tells a difference, but at n = {n} a loss of {UNSEEN_LOSS:.0%} of {names} would go unseen."
+        )
         return _question(title, "Cannot be told", "open", doubted=doubted)
     return _question(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
 
@@ -88,9 +94,11 @@ _SENTENCES = {
         f"{_percent(f['synthetic']['mean'])} of the synthetic images lie among the real ones; other real images reach "
         f"{_percent(f['floor']['mean'])}."
     ),
-    "density": lambda f: f"They lie {f['synthetic']['mean'] / f['floor']['mean']:.2f} times as densely there."
-    if f["floor"]["mean"] > 0
-    else "",
+    "density": lambda f: (
+        f"They lie {f['synthetic']['mean'] / f['floor']['mean']:.2f} times as densely there."
+        if f["floor"]["mean"] > 0
+        else ""
+    ),
     "recall": lambda f: (
         f"{_percent(f['synthetic']['mean'])} of the real images lie among the synthetic ones; among other real images it "
         f"is {_percent(f['floor']['mean'])}."
@@ -118,7 +126,9 @@ def _copies(card: dict[str, Any]) -> Question:
     if near is not None and near["worse"]:
         return _question(title, "In doubt", "partly", doubted=share)
     if audit:
-        return _question(title, "Cannot be told", "open", trusted=share, doubted="The privacy audit cannot tell: see below.")
+        return _question(
+            title, "Cannot be told", "open", trusted=share, doubted="The privacy audit cannot tell: see below."
+        )
     limits = "Only distances between pixels were compared: this is no privacy audit."
     return _question(title, "None seen", "partly", trusted=share, doubted=limits)
 
@@ -128,14 +138,18 @@ def _mix(card: dict[str, Any]) -> Question:
     worse = [figure["title"].lower() for figure in figures if figure["worse"]]
     if not worse:
         same = ", ".join(figure["title"].lower() for figure in figures)
-        return _question("Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {figures[0]['n']}.")
-    return _question("Same mix?", "No", "no", doubted=f"Other than in the real images: {', '.join(worse)}.")
+        return _question(
+            "Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {figures[0]['n']}."
+        )
+    return _question("Same mix?", "Differs", "partly", doubted=f"Other than in the real images: {', '.join(worse)}.")
 
 
 def _useful(study: dict[str, Any] | None) -> Question:
     arms = [arm for arm in (study or {}).get("arms", []) if arm["kind"] == "synthetic" and arm["minus_best_control"]]
     if study is None or not arms:
-        return _question("Useful?", "Not measured", "open", doubted="No model was trained with and without these images.")
+        return _question(
+            "Useful?", "Not measured", "open", doubted="No model was trained with and without these images."
+        )
     metric = study["metrics"][0]
     best = max(arms, key=lambda arm: arm["scores"][metric]["mean"])
     gap = best["minus_best_control"][metric]
