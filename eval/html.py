@@ -72,7 +72,7 @@ def _head(card: dict[str, Any]) -> str:
     rules = "".join(f"<li>{escape(rule)}</li>" for rule in verdict["rules"])
     return f"""<header><p class="eyebrow">{escape(card["title"])}</p>
 <h1>{escape(verdict["headline"])}</h1>
-<p class="sides">{" compared with ".join(sides)}, {escape(card["date"])}.</p></header>
+<p class="sides">{" compared with ".join(sides)}, <time>{escape(card["date"])}</time>.</p></header>
 <div class="tiles">{tiles}</div>
 <p class="seen">Likeness as seen by one extractor alone, {escape(card["measurement"]["extractor"])}.</p>
 {notes}{details("How the verdict is reached", f"<ul>{rules}</ul>")}"""

@@ -9,19 +9,26 @@ from eval.plots import Scale, interval_axis, interval_plot, interval_scale
 
 def privacy(audit: dict[str, Any]) -> str:
     """The audit's verdict, sentences and figures beside what chance gives."""
-    rows = audit["rows"]
     sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in audit["sentences"])
-    scale = Scale(0.0, 1.0)
-    plots = "".join(
-        f'<div class="row"><span class="name">{escape(row["name"])}<small>{escape(row["of"])}</small></span>'
-        f"{interval_plot(row['name'], (row['low'], row['value'], row['high']), row['expected'], scale)}"
+    said = f"<h3>Privacy audit: {escape(audit['verdict'])}</h3><ul>{sentences}</ul>"
+    if not audit["rows"]:
+        return said
+    scale, drawn = Scale(0.0, 1.0), []
+    for of in dict.fromkeys(row["of"] for row in audit["rows"]):
+        drawn.append(f"<h3>{escape(of)}</h3>")
+        drawn += [_chance(row, scale) for row in audit["rows"] if row["of"] == of]
+    drawn.append(f'<div class="row last"><span class="name"></span><div>{interval_axis(scale)}</div></div>')
+    lead = "<p>The line is what chance alone would give, the bar the 95 % interval, hollow where it holds the line.</p>"
+    return f'{said}{lead}<div class="plots">{"".join(drawn)}</div>'
+
+
+def _chance(row: dict[str, Any], scale: Scale) -> str:
+    plot = interval_plot(row["name"], (row["low"], row["value"], row["high"]), row["expected"], scale)
+    return (
+        f'<div class="row"><span class="name">{escape(row["name"])}</span>{plot}'
         f'<span class="values"><b>{number(row["value"])}</b> <span>by chance {number(row["expected"])}</span></span>'
-        f'<span class="remark">95 % interval {number(row["low"])} to {number(row["high"])}</span></div>'
-        for row in rows
+        f'<span class="remark">{number(row["low"])} to {number(row["high"])}</span></div>'
     )
-    last = f'<div class="row last"><span class="name"></span><div>{interval_axis(scale)}</div></div>'
-    drawn = f'<div class="plots">{plots}{last}</div>' if rows else ""
-    return f"<h3>Privacy audit: {escape(audit['verdict'])}</h3><ul>{sentences}</ul>{drawn}"
 
 
 def utility(study: dict[str, Any]) -> str:

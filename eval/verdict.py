@@ -12,7 +12,7 @@ RULES = [
     f"than {LEAST_REACH:.0%} of its floor; else partly. Varied: the same by recall and coverage.",
     f"Instead of a yes it is said that it cannot be told where a loss of {UNSEEN_LOSS:.0%} of one of these shares could have "
     "gone unseen at this n.",
-    "Free of copies: no where a synthetic image is a real one, or the privacy audit fails; yes where that audit passes. "
+    "Free of copies: no where a synthetic image is a real one, or the privacy audit fails; no sign of any where it passes. "
     "Without an audit only distances between pixels are known: then it is in doubt where more synthetic images lie near a "
     "real one than real images do, and else none are seen, which proves less.",
     "Same mix: yes where no figure of bias tells the sets apart, else it differs. Shares that were asked for when sampling "
@@ -47,7 +47,7 @@ def _headline(faithful: Question, varied: Question, copies: Question, useful: Qu
         said = "Close to the real images, but not the same"
     else:
         said = "Too few images to tell"
-    no_copies = {"yes": "free of copies", "partly": "no copies seen", "open": "copies cannot be ruled out"}
+    no_copies = {"yes": "no sign of copies", "partly": "no copies seen", "open": "copies cannot be ruled out"}
     if copies["answer"] == "In doubt":
         no_copies["partly"] = "perhaps with copies among them"
     use = {
@@ -117,7 +117,8 @@ def _copies(card: dict[str, Any]) -> Question:
     if audit and audit["verdict"] == "fails":
         return _question(title, "No", "no", doubted="The privacy audit fails: see below.")
     if audit and audit["verdict"] == "passes":
-        return _question(title, "Yes", "yes", trusted="The privacy audit passes, and no image is an exact copy.")
+        passed = "The privacy audit passes: how many copies it would have noticed is said with it, below."
+        return _question(title, "No sign of any", "yes", trusted=passed)
     near = next((figure for figure in card["figures"] if figure["question"] == "copies"), None)
     share = "" if near is None else (
         f"{_percent(near['synthetic']['mean'])} lie as near to a real image as the closest 1 % of the real images to each "
