@@ -2,6 +2,6 @@
 
 Reading order: config -> images (decode, fit) -> comparison -> features (random_conv, inception, dinov2, domain) -> frechet,
 kernel -> floor -> nearest -> domain_measures (sar, mri) -> labels -> by_class, bias -> privacy (tolerant, privacy_audit),
-membership -> score -> report.
+membership -> score -> card (verdict, provenance) -> html (plots) -> report.
 The package shadows the builtin `eval`, so write `from eval.frechet import ...`, never `import eval`.
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 from eval.comparison import open_comparison
 from eval.config import EvalConfig, config_from_args
 from eval.heap import keep_heap
+from eval.study_file import read_study
 
 
 def main(args: list[str]) -> int:
@@ -16,14 +17,18 @@ def main(args: list[str]) -> int:
         return 0 if args else 2
     try:
         config = config_from_args(args)
+        study = None if config.utility is None else read_study(Path(config.utility).expanduser())
         comparison = open_comparison(config)
+        from eval.card import card
         from eval.report import terminal_table, write_report
         from eval.score import score  # torch takes seconds to import: after arguments and files are known to be good
 
         keep_heap()
         scores = score(comparison)
-        write_report(scores, Path(config.out))
-        print(f"{terminal_table(scores)}\n\nreport: {Path(config.out) / 'report.html'}")
+        found = card(scores, study)
+        write_report(scores, found, Path(config.out))
+        report = f"report: {Path(config.out) / 'report.html'}"
+        print(f"{terminal_table(scores)}\n\n{found['verdict']['headline']}\n{report}")
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -29,13 +29,15 @@ class EvalConfig:
     synthetic: str = MISSING
     """Folder of synthetic images; with a manifest.jsonl in it, the files named there."""
     out: str = MISSING
-    """Folder for metrics.json, report.html and pictures of the closest pairs."""
+    """Folder for metrics.json, card.json, report.html and pictures of the closest pairs."""
     holdout: str | None = None
     """Real images of the same kind that the model was not trained on: what the privacy audit is calibrated with."""
     membership_train: str | None = None
     """What `python -m training.score` wrote of the training images ..."""
     membership_holdout: str | None = None
     """... and of images that were not trained on: for the membership attack."""
+    utility: str | None = None
+    """What `python -m eval.utility` wrote, to be shown in the report."""
     features: str = "random"
     """random: a fixed-seed network (`frechet_random`, `kid_random`); domain: one trained on half of the real images
     (`frechet_domain`, `kid_domain`), minutes; inception: `fid` and `kid`; dinov2: `frechet_dinov2` and `kid_dinov2`."""
@@ -180,7 +182,8 @@ def check_paths(config: EvalConfig) -> None:
             raise ValueError(
                 f"out={config.out}: lies in {key}={name}, so its pictures would be scored next time; choose another"
             )
-    for key in ("inception_weights", "dinov2_weights", "real_annotations", "membership_train", "membership_holdout"):
+    files = ("inception_weights", "dinov2_weights", "real_annotations", "membership_train", "membership_holdout")
+    for key in (*files, "utility"):
         file = getattr(config, key)
         if file is not None and not Path(file).expanduser().is_file():
             raise ValueError(f"{key}={file}: no such file")

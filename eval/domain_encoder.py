@@ -102,7 +102,8 @@ def _train(network: DomainConv, images: Tensor, generator: torch.Generator, sett
     for _ in trange(settings.steps, desc="training the domain encoder", leave=False):
         batch = spoilt(next(batches), generator, settings)
         views = torch.cat([cropped(batch, generator, settings), cropped(batch, generator, settings)])
-        loss = vicreg_loss(*network(views).chunk(2), settings)
+        one, other = network(views).chunk(2)
+        loss = vicreg_loss(one, other, settings)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -7,17 +7,17 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-GAP = 2  # white pixels between the tiles
+GAP = 2  # pixels between the tiles
 
 
 def grid(images: Float[np.ndarray, "n 3 h w"], columns: int) -> Image.Image:
-    """The images row by row; values outside [0, 1] are clipped."""
+    """The images row by row on a transparent sheet; values outside [0, 1] are clipped."""
     n, _, h, w = images.shape
     rows = -(-n // columns)
-    sheet = Image.new("RGB", (columns * (w + GAP) + GAP, rows * (h + GAP) + GAP), "white")
+    sheet = Image.new("RGBA", (columns * (w + GAP) - GAP, rows * (h + GAP) - GAP))
     for i, image in enumerate(images):
         row, column = divmod(i, columns)
-        sheet.paste(_tile(image), (GAP + column * (w + GAP), GAP + row * (h + GAP)))
+        sheet.paste(_tile(image), (column * (w + GAP), row * (h + GAP)))
     return sheet
 
 

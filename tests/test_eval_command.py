@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from card_files import study
 from PIL import Image
 
 from eval.__main__ import main
@@ -72,7 +73,7 @@ def test_report_needs_no_other_file(folders, tmp_path, capsys):
     assert main(folders) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     pictures = [part.split('"')[0] for part in page.split('src="data:image/png;base64,')[1:]]
-    assert len(pictures) == 4
+    assert len(pictures) == 2 + 10  # two grids and a pair for each synthetic image
     for picture in pictures:
         Image.open(io.BytesIO(base64.b64decode(picture))).verify()
     assert "http" not in page
@@ -83,6 +84,16 @@ def test_report_needs_no_other_file(folders, tmp_path, capsys):
     for name in ("nearest.png", "near_copies.png"):
         with Image.open(tmp_path / "out" / name) as image:
             assert image.width > 100
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["verdict"]["headline"] in page
+    assert card["verdict"]["headline"] in table
+    assert [figure["name"] for figure in card["figures"]] == list(FIGURES)
+
+
+def test_a_utility_study_is_shown(folders, tmp_path):
+    (tmp_path / "utility.json").write_text(json.dumps(study((0.06, 0.02, 0.1))))
+    assert main([*folders, f"utility={tmp_path / 'utility.json'}"]) == 0
+    assert "AP50 +0.060 [+0.020, +0.100]" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_same_seed_same_metrics_and_the_cache_is_used(folders, tmp_path, monkeypatch):
@@ -164,6 +175,8 @@ BAD = {
     "cache is a file, give a folder": ["-cache"],
     "have no effect with features=random": ["inception_weights=x.pth"],
     "inception_weights=x.pth: no such file": ["inception_weights=x.pth", "features=inception"],
+    "utility=x.json: no such file": ["utility=x.json"],
+    "000.png: not what python -m eval.utility writes": ["utility=REAL/class/000.png"],
     "real=nowhere: no such folder": ["real=nowhere"],
     "lies in real=": ["out=REAL/report"],
     "holdout=nowhere: no such folder": ["holdout=nowhere"],

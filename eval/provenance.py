@@ -1,0 +1,71 @@
+"""Where the images of a comparison come from, as far as their folders tell, and what compared them."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from eval.comparison import Comparison
+from eval.images import MANIFEST, ImageFolder
+
+REQUEST = "request.json"  # what was asked of the sampler
+KEYS = ("checkpoint", "sampler", "seed")  # of a manifest's rows
+PACKAGES = ("speckle", "torch", "numpy", "pillow")
+
+
+def provenance(comparison: Comparison) -> dict[str, Any]:
+    """Of either side {"folder", "images", "sha256"}; of the synthetic one what its manifest says, too; config, versions.
+
+    "checkpoint", "sampler" and "seed" list the values that stand in the manifest.jsonl, "request" is the request.json; each
+    is there only where the folder has it.
+    """
+    real, synthetic = comparison.real.folder, comparison.synthetic.folder
+    return {
+        "real": _side(real),
+        "synthetic": _side(synthetic) | _from_manifest(synthetic) | _request(synthetic),
+        "config": asdict(comparison.config),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def fingerprint(hashes: Iterable[str]) -> str:
+    """SHA-256 over the images' content hashes in sorted order: names and folders do not count, every pixel does."""
+    return hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest()
+
+
+def _side(folder: ImageFolder) -> dict[str, Any]:
+    found = {"folder": str(folder.root), "images": len(folder)}
+    return found | {"sha256": fingerprint(image.sha256 for image in folder.images)}
+
+
+def _from_manifest(folder: ImageFolder) -> dict[str, list[Any]]:
+    path = folder.root / MANIFEST
+    if not path.is_file():
+        return {}
+    used = set(folder.paths)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [row for row in rows if folder.root / row["file"] in used]
+    found = {key: sorted({str(row[key]) for row in rows if row.get(key) is not None}) for key in KEYS}
+    return {key: values for key, values in found.items() if values}
+
+
+def _request(folder: ImageFolder) -> dict[str, Any]:
+    """A file of that name that another program wrote may hold anything: then there is nothing to tell."""
+    try:
+        request = json.loads((folder.root / REQUEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {"request": request} if isinstance(request, dict) else {}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # speckle itself, where it runs from its source without having been installed
+    return found

@@ -1,0 +1,164 @@
+"""The verdict in words: what can be trusted of the synthetic images and what not, by rules that the page states."""
+
+from typing import Any
+
+LEAST_REACH = 0.5  # of the floor: where a share falls below, the answer is no
+UNSEEN_LOSS = 0.2  # of the floor: where as much could be lost unseen, a yes cannot be given
+
+RULES = [
+    "Every figure is compared with its floor: the same figure between two disjoint sets of n real images. It tells the sets "
+    "apart where the difference to the floor keeps its sign from the 5th to the 95th percentile over the random draws.",
+    "Faithful: yes where no measure of likeness tells the sets apart; no where one does and precision or density reaches less "
+    f"than {LEAST_REACH:.0%} of its floor; else partly. Varied: the same by recall and coverage.",
+    f"Instead of a yes it is said that it cannot be told where a loss of {UNSEEN_LOSS:.0%} of one of these shares could have "
+    "gone unseen at this n.",
+    "Free of copies: no where a synthetic image is a real one, or the privacy audit fails; no sign of any where it passes. "
+    "Without an audit only distances between pixels are known: then it is in doubt where more synthetic images lie near a "
+    "real one than real images do, and else none are seen, which proves less.",
+    "Same mix: yes where no figure of bias tells the sets apart, else it differs. Shares that were asked for when sampling "
+    "say what was asked for.",
+    "Useful: by the synthetic arm with the best mean against the best arm that saw no synthetic image. Yes where the 95 % "
+    "interval of the difference lies above 0, a loss where it lies below, else no gain is seen.",
+]
+
+Question = dict[str, Any]
+
+
+def judge(card: dict[str, Any]) -> dict[str, Any]:
+    """The "verdict" of a card whose other sections are there."""
+    faithful = _likeness(card, "faithful", ("precision", "density"))
+    varied = _likeness(card, "varied", ("recall", "coverage"))
+    copies, useful = _copies(card), _useful(card.get("utility"))
+    mix = [_mix(card)] if any(figure["question"] == "mix" for figure in card["figures"]) else []
+    questions = [faithful, varied, copies, useful, *mix]
+    rules = [rule for rule in RULES if mix or not rule.startswith("Same mix")]
+    return {"headline": _headline(faithful, varied, copies, useful), "questions": questions, "rules": rules}
+
+
+def _headline(faithful: Question, varied: Question, copies: Question, useful: Question) -> str:
+    if copies["level"] == "no":
+        return "Not to be shared: copies of real images were found."
+    likeness = {faithful["level"], varied["level"]}
+    if "no" in likeness:
+        said = "Far from the real images"
+    elif likeness == {"yes"}:
+        said = "Not to be told from the real images by these measures"
+    elif "partly" in likeness:
+        said = "Close to the real images, but not the same"
+    else:
+        said = "Too few images to tell"
+    no_copies = {"yes": "no sign of copies", "partly": "no copies seen", "open": "copies cannot be ruled out"}
+    if copies["answer"] == "In doubt":
+        no_copies["partly"] = "perhaps with copies among them"
+    use = {
+        "yes": "of use for training",
+        "no": useful["answer"].lower() + " for training",
+        "open": "their use not measured",
+    }
+    return f"{said}; {no_copies[copies['level']]}; {use[useful['level']]}."
+
+
+def _question(question: str, answer: str, level: str, *, trusted: str = "", doubted: str = "") -> Question:
+    return {"question": question, "answer": answer, "level": level, "trusted": trusted, "doubted": doubted}
+
+
+def _likeness(card: dict[str, Any], question: str, shares: tuple[str, str]) -> Question:
+    """Faithful or varied: by the question's figures, of which `shares` (higher is better) say how far off they are."""
+    figures = [figure for figure in card["figures"] if figure["question"] == question]
+    worse = [figure for figure in figures if figure["worse"]]
+    known = {figure["name"]: figure for figure in figures if figure["name"] in shares}
+    title, n = f"{question.capitalize()}?", figures[0]["n"]
+    reached = " ".join(_SENTENCES[name](figure) for name, figure in known.items())
+    if worse:
+        told = f"Told from real images by {len(worse)} of {len(figures)} measures at n = {n}."
+        low = [f for f in known.values() if f["worse"] and f["synthetic"]["mean"] < LEAST_REACH * f["floor"]["mean"]]
+        if low:
+            return _question(title, "No", "no", doubted=f"{reached} {told}")
+        return _question(title, "Partly", "partly", trusted=reached, doubted=told)
+    blind = [f for f in known.values() if -f["excess"]["low"] >= UNSEEN_LOSS * f["floor"]["mean"]]
+    if blind:
+        names = " and ".join(figure["title"].lower() for figure in blind)
+        doubted = (
+            f"No measure tells a difference, but at n = {n} a loss of {UNSEEN_LOSS:.0%} of {names} would go unseen."
+        )
+        return _question(title, "Cannot be told", "open", doubted=doubted)
+    return _question(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.3g} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
+
+
+_SENTENCES = {
+    "precision": lambda f: (
+        f"{_percent(f['synthetic']['mean'])} of the synthetic images lie among the real ones; other real images reach "
+        f"{_percent(f['floor']['mean'])}."
+    ),
+    "density": lambda f: (
+        f"They lie {f['synthetic']['mean'] / f['floor']['mean']:.2f} times as densely there."
+        if f["floor"]["mean"] > 0
+        else ""
+    ),
+    "recall": lambda f: (
+        f"{_percent(f['synthetic']['mean'])} of the real images lie among the synthetic ones; among other real images it "
+        f"is {_percent(f['floor']['mean'])}."
+    ),
+    "coverage": lambda f: (
+        f"{_percent(f['synthetic']['mean'])} have a synthetic image close by; {_percent(f['floor']['mean'])} another real one."
+    ),
+}
+
+
+def _copies(card: dict[str, Any]) -> Question:
+    title, exact, audit = "Free of copies?", card["nearest"]["copies"], card.get("privacy")
+    if exact:
+        are = "image is an exact copy of a real one" if exact == 1 else "images are exact copies of real ones"
+        return _question(title, "No", "no", doubted=f"{exact} synthetic {are}.")
+    if audit and audit["verdict"] == "fails":
+        return _question(title, "No", "no", doubted="The privacy audit fails: see below.")
+    if audit and audit["verdict"] == "passes":
+        passed = "The privacy audit passes: how many copies it would have noticed is said with it, below."
+        return _question(title, "No sign of any", "yes", trusted=passed)
+    near = next((figure for figure in card["figures"] if figure["question"] == "copies"), None)
+    share = "" if near is None else (
+        f"{_percent(near['synthetic']['mean'])} lie as near to a real image as the closest 1 % of the real images to each "
+        f"other; of new real images {_percent(near['floor']['mean'])} do."
+    )  # fmt: skip
+    if near is not None and near["worse"]:
+        return _question(title, "In doubt", "partly", doubted=share)
+    if audit:
+        return _question(
+            title, "Cannot be told", "open", trusted=share, doubted="The privacy audit cannot tell: see below."
+        )
+    limits = "Only distances between pixels were compared: this is no privacy audit."
+    return _question(title, "None seen", "partly", trusted=share, doubted=limits)
+
+
+def _mix(card: dict[str, Any]) -> Question:
+    figures = [figure for figure in card["figures"] if figure["question"] == "mix"]
+    worse = [figure["title"].lower() for figure in figures if figure["worse"]]
+    if not worse:
+        same = ", ".join(figure["title"].lower() for figure in figures)
+        return _question(
+            "Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {figures[0]['n']}."
+        )
+    return _question("Same mix?", "Differs", "partly", doubted=f"Other than in the real images: {', '.join(worse)}.")
+
+
+def _useful(study: dict[str, Any] | None) -> Question:
+    arms = [arm for arm in (study or {}).get("arms", []) if arm["kind"] == "synthetic" and arm["minus_best_control"]]
+    if study is None or not arms:
+        return _question(
+            "Useful?", "Not measured", "open", doubted="No model was trained with and without these images."
+        )
+    metric = study["metrics"][0]
+    best = max(arms, key=lambda arm: arm["scores"][metric]["mean"])
+    gap = best["minus_best_control"][metric]
+    said = (
+        f"{best['arm']}: {metric} {gap['difference']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}] over the best control, "
+        f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)} and "
+        f"{study['test_images']} real test images."
+    )
+    if gap["low"] > 0:
+        return _question("Useful?", "Yes", "yes", trusted=said)
+    return _question("Useful?", "A loss" if gap["high"] < 0 else "No gain seen", "no", doubted=said)
