@@ -16,7 +16,7 @@ from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
 from eval.membership import Membership, attack
 from eval.nearest import find_nearest, share_closer
-from eval.privacy_audit import Sets, audit_privacy
+from eval.privacy_audit import Privacy, Sets, audit_privacy
 from eval.tolerant import small
 
 
@@ -45,14 +45,9 @@ def score(comparison: Comparison) -> Scores:
         method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error,
     )  # fmt: skip
     covered = _coverage(real, synthetic, comparison, extractor.description)
-    held_out = None if comparison.holdout is None else _features(comparison.holdout, extractor, config)
-    features = Sets(real, synthetic, held_out)
+    features = real, synthetic
     real, synthetic = comparison.real.thumbnails(), comparison.synthetic.thumbnails()
-    held_out = None if comparison.holdout is None else comparison.holdout.thumbnails()
-    pixels = Sets(
-        *(rows if rows is None else small(rows, comparison.real.thumbnail_size) for rows in (real, synthetic, held_out))
-    )
-    privacy = audit_privacy(pixels, features, extractor.description, membership, seed=config.seed)
+    privacy = _privacy(comparison, extractor, features, (real, synthetic), membership)
     nearest = find_nearest(synthetic, real)
     closeness = _figure(
         "share_near_real", lambda one, other: share_closer(other, one), real, synthetic, comparison, "grey pixels",
@@ -60,6 +55,23 @@ def score(comparison: Comparison) -> Scores:
         value=nearest.share_closer,
     )  # fmt: skip
     return Scores(comparison, [frechet, *extrapolated, kid, *covered, closeness], nearest, privacy)
+
+
+def _privacy(
+    comparison: Comparison,
+    extractor: Extractor,
+    features: tuple[np.ndarray, np.ndarray],
+    thumbnails: tuple[np.ndarray, np.ndarray],
+    membership: Membership | None,
+) -> Privacy:
+    """The audit in features and in pixels, each of (real, synthetic), against the holdout where there is one."""
+    size, in_features, in_pixels = comparison.real.thumbnail_size, None, None
+    if comparison.holdout is not None:
+        in_features = _features(comparison.holdout, extractor, comparison.config)
+        in_pixels = small(comparison.holdout.thumbnails(), size)
+    pixels = Sets(*(small(rows, size) for rows in thumbnails), in_pixels)
+    sets = Sets(*features, in_features)
+    return audit_privacy(pixels, sets, extractor.description, membership, seed=comparison.config.seed)
 
 
 def _membership(config: EvalConfig) -> Membership | None:

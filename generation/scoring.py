@@ -111,9 +111,9 @@ class Scorer:
         t = torch.full((len(x_0),), self.timesteps[at])
         if self.parts.label:
             t = torch.stack([t, torch.full_like(t, self.schedule.num_train_timesteps - 1)], dim=1)
-        batch = (value.to(self.device) for value in (x_0, t, eps))
+        x_0, t, eps = (value.to(self.device) for value in (x_0, t, eps))
         process = {"schedule": self.schedule, "config": self.diffusion, "parts": self.parts}
-        return training_losses(self.predict, *batch, cond, **process).mse.double().cpu().numpy()
+        return training_losses(self.predict, x_0, t, eps, cond, **process).mse.double().cpu().numpy()
 
     def bits_per_dim(
         self, image: Float[Tensor, "b c h w"], digests: list[str], cond: Cond, steps: int, num_levels: int
