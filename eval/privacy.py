@@ -238,4 +238,4 @@ def _missed(t: int, h: int) -> Float[np.ndarray, " js"]:
     """The probability that a draw of h of t images misses j given ones, C(t - j, h) / C(t, h), for j = 0 .. t."""
     left = np.arange(t, -1, -1)
     log = gammaln(left + 1) - gammaln(np.maximum(left - h, 0) + 1) - gammaln(t + 1) + gammaln(t - h + 1)
-    return np.where(left >= h, np.exp(log), 0.0)
+    return np.where(left >= h, np.exp(np.minimum(log, 0.0)), 0.0)

@@ -69,7 +69,7 @@ class MemorizationGuard:
         if not self.stops or self.in_a_row < self.patience:
             return None
         return (
-            f"memorisation: the validation loss was lowest at step {self.best_step} ({self.best:.4f}) and has not been in the "
+            f"memorisation: the validation loss was lowest at step {self.best_step} ({self.best:.4f}) and not lower in the "
             f"{self.in_a_row} validations since, while the loss on training images fell from {self.train_at_best:.4f} to "
             f"{self.train_loss:.4f}"
         )
