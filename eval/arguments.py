@@ -9,7 +9,6 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-
 Config = TypeVar("Config")
 
 

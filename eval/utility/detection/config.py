@@ -46,7 +46,8 @@ class DetectionConfig(StudyConfig):
     clip_norm: float = 1.0
     ema_decay: float = 0.99
     val_checks: int = 4
-    """The averaged weights are scored so often on the arm's val, in the second half of the steps, and the best are kept; 0: the last."""
+    """How often, in the second half of the steps, the averaged weights are scored on the arm's val, to keep the best by AP;
+    0: the last are kept."""
     scale_jitter: float = 1.4
     symmetry: str = "dihedral"
     precision: str = "auto"
@@ -71,7 +72,9 @@ class DetectionConfig(StudyConfig):
         if self.real_share is not None:
             between("real_share", self.real_share, 0.01, 0.99)
         if self.synthetic is not None and self.test is None:
-            raise ValueError("test=... is missing: without it val is scored, which a study with synthetic images must not")
+            raise ValueError(
+                "test=... is missing: without it val is scored, which a study with synthetic images must not"
+            )
 
     def check_paths(self) -> None:
         """ValueError unless the folders and files are there."""

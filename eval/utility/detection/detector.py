@@ -51,8 +51,10 @@ class _Backbone(nn.Module):
 
 
 def _cast(model: Any) -> None:
+    """Networks in bfloat16, losses and box arithmetic in float32."""
     model.backbone = _Backbone(model.backbone)
     if isinstance(model, FCOS):
+        assert isinstance(model.head, _Head)
         model.head.bf16 = True
 
 

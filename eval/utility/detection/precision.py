@@ -28,7 +28,7 @@ class Matches:
 
 
 def coco_tools() -> tuple[Any, Any]:
-    """pycocotools' COCO and COCOeval; ValueError that names the extra where it is not installed."""
+    """COCO and COCOeval of pycocotools; ValueError that names the extra where it is not installed."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
@@ -118,7 +118,7 @@ def _dataset(scenes: list[Scene], num_classes: int) -> dict[str, Any]:
 
 
 def _matches(found: list[dict[str, Any]], images: int) -> Matches:
-    """pycocotools' records of the images for one label, put together."""
+    """The records of pycocotools of the images for one label, put together."""
     objects = np.zeros(images, np.int64)
     for image in found:
         objects[image["image_id"]] = int((~np.asarray(image["gtIgnore"], bool)).sum())

@@ -58,6 +58,8 @@ class CocoSet:
             image = decode(path.read_bytes(), path.suffix.lower())
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+        if len(image) == 3 and (image[0] == image).all():
+            image = image[:1]  # grey that was stored as colour
         h, w = image.shape[1:]
         if (record.get("height", h), record.get("width", w)) != (h, w):
             raise ValueError(f"{path}: has {h} x {w} pixels, {self.path} says {record['height']} x {record['width']}")

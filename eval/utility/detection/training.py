@@ -50,7 +50,13 @@ def train_detector(
         for step in tqdm(range(config.steps), label, leave=False, unit="step"):
             for group in optimizer.param_groups:
                 group["lr"] = config.lr * rate(step, config.steps, config.warmup)
-            _step(model, optimizer, _batch(scenes, chances, viewer, config.batch_size, (seed, step), augment), config, device)
+            _step(
+                model,
+                optimizer,
+                _batch(scenes, chances, viewer, config.batch_size, (seed, step), augment),
+                config,
+                device,
+            )
             average.update_parameters(model)
             if step + 1 in checks:
                 score = val_score(average.module)

@@ -9,7 +9,6 @@ from PIL import Image
 
 from eval.utility.detection.scenes import Scene
 
-SYMMETRIES = ("none", "hflip", "flips", "dihedral")
 MIN_VISIBLE = 0.4  # an object of which less is left in a window is not asked for
 
 
@@ -54,15 +53,7 @@ class Viewer:
         side = min(h, w) / jitter
         left, top = (rng.uniform(min(0.0, length - side), max(0.0, length - side)) for length in (w, h))
         pad = math.ceil(max(0.0, -left, -top, left + side - w, top + side - h))
-        image = scene.image
-        if pad:
-            fill = [[(value, value)] * 2 for value in np.median(image, axis=(1, 2))]
-            image = np.stack(
-                [
-                    np.pad(plane, pad, constant_values=np.asarray(v, image.dtype)[0, 0])
-                    for plane, v in zip(image, fill, strict=True)
-                ]
-            )
+        image = _padded(scene.image, pad)
         box = (left + pad, top + pad, left + pad + side, top + pad + side)
         pixels = self._resized(image, box, (self.size, self.size))
         boxes, labels = _inside(scene, left, top, side)
@@ -72,7 +63,9 @@ class Viewer:
             pixels = _relit(pixels, rng)
         return View(np.ascontiguousarray(pixels), boxes, labels)
 
-    def _resized(self, image: np.ndarray, box: tuple[float, float, float, float], target: tuple[int, int]) -> np.ndarray:
+    def _resized(
+        self, image: np.ndarray, box: tuple[float, float, float, float], target: tuple[int, int]
+    ) -> np.ndarray:
         """The part `box` of the image as `target` = (W, H) pixels about 0..1; Pillow widens its kernel as it shrinks."""
         planes = [
             Image.fromarray(plane.astype(np.float32)).resize(target, Image.Resampling.BILINEAR, box=box)
@@ -80,6 +73,14 @@ class Viewer:
         ]
         pixels = (np.stack([np.asarray(plane) for plane in planes]) - self.low) / (self.high - self.low)
         return np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
+
+
+def _padded(image: np.ndarray, pad: int) -> np.ndarray:
+    """The image with a border of its own median on all sides."""
+    border = [(0, 0), (pad, pad), (pad, pad)]
+    fill = np.median(image, axis=(1, 2), keepdims=True).astype(image.dtype)
+    # np.pad knows one value for all channels, so the difference to the median is padded with 0
+    return np.pad(image - fill, border) + fill if pad else image
 
 
 def _inside(scene: Scene, left: float, top: float, side: float) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +99,10 @@ def _turned(
     side = image.shape[-1]
     mirror, upside_down, transpose = rng.random(3) < 0.5
     if mirror and symmetry != "none":
-        image, boxes = image[:, :, ::-1], np.stack([side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]], 1)
+        image, boxes = (
+            image[:, :, ::-1],
+            np.stack([side - boxes[:, 2], boxes[:, 1], side - boxes[:, 0], boxes[:, 3]], 1),
+        )
     if upside_down and symmetry in ("flips", "dihedral"):
         image, boxes = image[:, ::-1], np.stack([boxes[:, 0], side - boxes[:, 3], boxes[:, 2], side - boxes[:, 1]], 1)
     if transpose and symmetry == "dihedral":
