@@ -50,7 +50,7 @@ def test_of_a_resampled_set_it_is_what_pycocotools_says_of_the_copies():
 def test_by_hand():
     scenes = [scene([[10, 10, 20, 20], [50, 50, 60, 70]])]
     perfect = [[[10, 10, 10, 10, 0.9, 1], [50, 50, 10, 20, 0.8, 1]]]
-    assert evaluate(perfect, scenes, 1)[0] == {"AP50": 1.0, "AP": 1.0}
+    assert evaluate(perfect, scenes, 1)[0] == pytest.approx({"AP50": 1.0, "AP": 1.0})
     half = [[[10, 10, 10, 10, 0.9, 1]]]  # precision 1 up to recall 0.5: 51 of 101 recalls
     assert evaluate(half, scenes, 1)[0]["AP50"] == pytest.approx(51 / 101)
     late = [[[80, 80, 9, 9, 0.95, 1], [10, 10, 10, 10, 0.9, 1], [50, 50, 10, 20, 0.8, 1]]]
@@ -73,7 +73,7 @@ def test_a_label_without_objects_does_not_count():
     scenes = [scene([[10, 10, 20, 20]], labels=[2])]
     found = [[[10, 10, 10, 10, 0.9, 2], [40, 40, 10, 10, 0.99, 1]]]
     scores, matches = evaluate(found, scenes, 3)
-    assert scores["AP50"] == 1.0
+    assert scores["AP50"] == pytest.approx(1.0)
     assert average_precision(matches, np.array([1]))[0] == 1.0
 
 

@@ -40,13 +40,13 @@ def one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{field}={value}: must be one of {', '.join(allowed)}")
 
 
-def at_least(field: str, value: float, low: float) -> None:
+def at_least(field: str, value: int | float, low: int | float) -> None:
     """ValueError for a value below `low`."""
     if value < low:
         raise ValueError(f"{field}={value}: must be {low} or more")
 
 
-def between(field: str, value: float, low: float, high: float) -> None:
+def between(field: str, value: int | float, low: int | float, high: int | float) -> None:
     """ValueError for a value outside [low, high]."""
     if not low <= value <= high:
         raise ValueError(f"{field}={value}: must be {low} to {high}")

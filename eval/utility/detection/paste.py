@@ -1,6 +1,7 @@
 """Copy-paste: objects of training images set into other training images, the control that makes new scenes for free."""
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,9 @@ def object_mask(scene: Scene, k: int) -> Bool[np.ndarray, "h w"]:
                 runs = coder.frPyObjects(segmentation, h, w)
             else:
                 runs = segmentation
-            mask = coder.decode(runs).astype(bool)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # its own arrays under numpy 2
+                mask = coder.decode(runs).astype(bool)
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{scene.name}: a segmentation cannot be read ({error})") from error
         if mask.shape != (h, w):

@@ -12,6 +12,8 @@ from jaxtyping import Bool, Float, Int
 from eval.utility.detection.scenes import Scene
 
 METRICS = ("AP50", "AP")
+Detections = list[list[float | int]]
+"""Of one scene: rows of x, y, width, height in pixels of the file, score, label."""
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 
@@ -38,11 +40,11 @@ def coco_tools() -> tuple[Any, Any]:
 
 
 def evaluate(
-    detections: list[list[list[float]]], scenes: list[Scene], num_classes: int
+    detections: list[Detections], scenes: list[Scene], num_classes: int
 ) -> tuple[dict[str, float], list[Matches]]:
     """AP50 and AP (over IoU 0.50:0.95) by pycocotools, and its matches for each label that the scenes hold.
 
-    `detections`: rows of x, y, width, height, score, label, for each scene.
+    `detections`: of each scene.
     """
     COCO, COCOeval = coco_tools()
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Num
 from eval.decode import decode
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one equality
 class Scene:
     """One image with its objects, in pixels of the file; a box is x0, y0, x1, y1 and a label 1..K."""
 
@@ -101,7 +101,8 @@ def _corners(row: dict[str, Any], size: tuple[int, int], what: str) -> tuple[flo
     (h, w), box = size, row.get("bbox")
     if not (isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)):
         raise ValueError(f"{what}: an annotation has no bbox of [x, y, width, height]")
-    x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[0] + box[2], w), min(box[1] + box[3], h)
+    x, y, width, height = map(float, box)
+    x0, y0, x1, y1 = max(x, 0.0), max(y, 0.0), min(x + width, float(w)), min(y + height, float(h))
     if not (x0 < x1 and y0 < y1):
         raise ValueError(f"{what}: the bbox {box} has no area inside the image of {h} x {w}")
     return x0, y0, x1, y1

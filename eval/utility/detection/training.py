@@ -12,11 +12,9 @@ from tqdm import tqdm
 
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
+from eval.utility.detection.precision import Detections
 from eval.utility.detection.scenes import Scene
 from eval.utility.detection.views import View, Viewer
-
-Detections = list[list[float]]
-"""Rows of x, y, width, height in pixels of the file, score, label."""
 
 
 def train_detector(
@@ -31,7 +29,7 @@ def train_detector(
     augment: bool,
     val_score: Callable[[nn.Module], float],
     label: str,
-) -> tuple[nn.Module, list[dict[str, float]]]:
+) -> tuple[nn.Module, list[dict[str, int | float]]]:
     """Train on windows of `scenes`, drawn with `chances`; the averaged weights and their history on validation.
 
     `statistics`: mean and standard deviation of the real training pixels. Step i sees what (seed, i) says, and nothing
