@@ -11,7 +11,10 @@ STUCK = 0.2  # of the best seed's score: a run below has not converged, and what
 
 
 def summarise(task: Task, runs: dict[str, list[Run]], *, draws: int) -> dict[str, Any]:
-    """Means, differences to the baseline and to the best control, the knee and the verdict, ready for JSON."""
+    """Means, differences to the baseline and to the best control, the knee and the verdict, ready for JSON.
+
+    The best control is the one with the highest mean on these test images, which is to its favour.
+    """
     names = list(task.arms)
     by_seed = np.array([[[run.scores[m] for m in task.metrics] for run in runs[arm]] for arm in names])  # (a, s, m)
     means = by_seed.mean(axis=1)  # (a, m)

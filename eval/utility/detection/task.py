@@ -11,9 +11,10 @@ from torch import nn
 from eval.utility.config import names_in, refuse_overlap
 from eval.utility.detection.arms import TrainingSet, compose_arms, fingerprint, pixel_hash
 from eval.utility.detection.config import DetectionConfig
+from eval.utility.detection.detector import build_detector
 from eval.utility.detection.precision import METRICS, average_precision, coco_tools, evaluate
 from eval.utility.detection.scenes import CocoSet, Scene, open_coco
-from eval.utility.detection.training import detect, device_of, train_detector
+from eval.utility.detection.training import detect, device_of, train_detector, uses_bf16
 from eval.utility.detection.views import Viewer
 from eval.utility.study import BASELINE, Run, Scorer
 
@@ -70,14 +71,20 @@ class DetectionTask:
             return evaluate(found, chosen.val, len(self.categories))[0]["AP"]
 
         model, history = train_detector(
-            chosen.train, chosen.chances(self.config.real_share), self.viewer, self.config,
-            num_classes=len(self.categories), statistics=self.statistics, seed=seed, augment=chosen.augment,
-            val_score=val_score, label=f"{arm}, seed {seed}",
+            self._build, chosen.train, chosen.chances(self.config.real_share), self.viewer, self.config,
+            seed=seed, augment=chosen.augment, val_score=val_score, label=f"{arm}, seed {seed}",
         )  # fmt: skip
         detections = detect(model, self.scored, self.viewer, self.device)
         scores = evaluate(detections, self.scored, len(self.categories))[0]
         names = [scene.name for scene in self.scored]
         return Run(scores, dict(zip(names, detections, strict=True)), {"history": history})
+
+    def _build(self) -> nn.Module:
+        config, (mean, std) = self.config, self.statistics
+        return build_detector(
+            config.detector, num_classes=len(self.categories), size=config.size, mean=mean, std=std,
+            bf16=uses_bf16(config, self.device),
+        )  # fmt: skip
 
     def scorer(self, records: Any) -> Scorer:
         """AP50 and AP of resampled test images, from the detections in them."""

@@ -11,20 +11,18 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from eval.utility.detection.config import DetectionConfig
-from eval.utility.detection.detector import build_detector
 from eval.utility.detection.precision import Detections
 from eval.utility.detection.scenes import Scene
 from eval.utility.detection.views import View, Viewer
 
 
 def train_detector(
+    build: Callable[[], nn.Module],
     scenes: list[Scene],
     chances: np.ndarray,
     viewer: Viewer,
     config: DetectionConfig,
     *,
-    num_classes: int,
-    statistics: tuple[float, float],
     seed: int,
     augment: bool,
     val_score: Callable[[nn.Module], float],
@@ -32,37 +30,28 @@ def train_detector(
 ) -> tuple[nn.Module, list[dict[str, int | float]]]:
     """Train on windows of `scenes`, drawn with `chances`; the averaged weights and their history on validation.
 
-    `statistics`: mean and standard deviation of the real training pixels. Step i sees what (seed, i) says, and nothing
-    else does, so arms of one seed share their weights at the start and the noise of the augmentation.
+    `build` makes a detector with weights from the global generator, which is seeded here and put back afterwards. Step i
+    sees what (seed, i) says, so arms of one seed share their first weights and the noise of the augmentation.
     """
     device = device_of(config.device)
+    checks, history, best = check_steps(config.steps, config.val_checks), [], None
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        model = build_detector(
-            config.detector, num_classes=num_classes, size=config.size, mean=statistics[0], std=statistics[1],
-            bf16=uses_bf16(config, device),
-        ).to(device)  # fmt: skip
+        model = build().to(device)
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        checks, history, best = check_steps(config.steps, config.val_checks), [], None
         for step in tqdm(range(config.steps), label, leave=False, unit="step"):
-            for group in optimizer.param_groups:
-                group["lr"] = config.lr * rate(step, config.steps, config.warmup)
-            _step(
-                model,
-                optimizer,
-                _batch(scenes, chances, viewer, config.batch_size, (seed, step), augment),
-                config,
-                device,
-            )
+            optimizer.param_groups[0]["lr"] = config.lr * rate(step, config.steps, config.warmup)
+            views = _batch(scenes, chances, viewer, config.batch_size, (seed, step), augment)
+            _step(model, optimizer, views, config.clip_norm, device)
             average.update_parameters(model)
             if step + 1 in checks:
                 score = val_score(average.module)
                 history.append({"step": step + 1, "val": score})
                 if best is None or score >= best[0]:
                     best = (score, copy.deepcopy(average.module.state_dict()))
-        if best is not None:
-            average.module.load_state_dict(best[1])
+    if best is not None:
+        average.module.load_state_dict(best[1])
     return average.module, history
 
 
@@ -119,7 +108,7 @@ def _batch(
 
 
 def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, views: list[View], config: DetectionConfig, device: torch.device
+    model: nn.Module, optimizer: torch.optim.Optimizer, views: list[View], clip_norm: float, device: torch.device
 ) -> None:
     model.train()
     images = [torch.from_numpy(view.image).to(device) for view in views]
@@ -133,7 +122,7 @@ def _step(
     loss = sum(model(images, targets).values(), torch.zeros((), device=device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     if not torch.isfinite(norm):
-        raise ValueError(f"the detector's gradients are not finite: lower lr={config.lr}")
+        raise ValueError("the detector's gradients are not finite: lower lr")
     optimizer.step()
