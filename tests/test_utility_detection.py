@@ -310,13 +310,26 @@ def test_the_recipe_learns_bright_rectangles(tmp_path):
     coco = open_coco(folder / "images", folder / "annotations.json")
     scenes = coco.scenes(sorted(coco.records), coco.categories)
     places = dict.fromkeys(("task", "out", "images", "annotations", "train", "val"), "")
-    config = DetectionConfig(**places, size=64, steps=50, lr=1e-3, val_checks=0, ema_decay=0.9)
-    viewer = Viewer(64, 1.2)
+    config = DetectionConfig(**places, size=48, steps=50, batch_size=4, lr=1e-3, val_checks=0, ema_decay=0.9)
+    viewer = Viewer(48, 1.2)
     model, history = train_detector(
-        lambda: build_detector("fcos_resnet18", num_classes=1, size=64, mean=0.2, std=0.25, bf16=False),
+        lambda: build_detector("fcos_resnet18", num_classes=1, size=48, mean=0.2, std=0.25, bf16=False),
         scenes[:16], np.full(16, 1 / 16), viewer, config, seed=0, augment=True,
         val_score=lambda model: 0.0, label="toy",
     )  # fmt: skip
     assert history == []
     found = detect(model, scenes[16:], viewer, torch.device("cpu"))
     assert evaluate(found, scenes[16:], 1)[0]["AP50"] > 0.8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_box_is_empty_before_training_and_a_gradient_reaches_each_side(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build_detector("fcos_resnet18", num_classes=1, size=32, mean=0.2, std=0.25, bf16=False)
+        features = list(model.backbone(torch.rand(1, 3, 32, 32)).values())
+    sides = model.head(features)["bbox_regression"]
+    assert sides.min() > 0.3
+    sides.log().sum().backward()
+    convolution = model.head.regression_head.bbox_reg[0]
+    assert (convolution.bias.grad > 1.0).all()

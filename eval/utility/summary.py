@@ -86,7 +86,7 @@ def _warnings(task: Task, by_seed: np.ndarray) -> list[str]:
     """What stands against trusting the figures."""
     said = []
     for name, scores in zip(task.arms, by_seed[:, :, 0], strict=True):
-        stuck = np.flatnonzero(scores < STUCK * by_seed[:, :, 0].max())
+        stuck = np.flatnonzero(scores <= STUCK * by_seed[:, :, 0].max())
         if len(stuck):
             said.append(
                 f"warning: {name} did not converge with seed {', '.join(map(str, stuck))}: "
