@@ -1,11 +1,11 @@
 """`python -m eval real=DIR synthetic=DIR out=DIR`: exit code 0, or 2 with one line on stderr for a user's mistake."""
 
 import sys
-from dataclasses import fields
 from pathlib import Path
 
+from eval.arguments import option_lines
 from eval.comparison import open_comparison
-from eval.config import EvalConfig, config_from_args
+from eval.config import USAGE, EvalConfig, config_from_args
 from eval.heap import keep_heap
 from eval.study_file import read_study
 
@@ -36,8 +36,7 @@ def main(args: list[str]) -> int:
 
 
 def _usage() -> str:
-    options = [f"  {field.name}={'' if field.default is None else field.default}" for field in fields(EvalConfig)]
-    return "\n".join(["usage: python -m eval real=DIR synthetic=DIR out=DIR [option=value ...]", *options])
+    return "\n".join([f"usage: {USAGE} [option=value ...]", *option_lines(EvalConfig)])
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
 """What `python -m eval` may be told, and the checks that need no torch, so that a mistake is answered at once."""
 
-import difflib
 import math
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import MISSING
 
+from eval.arguments import read_arguments
 from eval.fit import FITS
 
 FEATURES = ("random", "inception", "domain", "dinov2")
 DOMAINS = ("sar", "mri")
 DEVICES = ("auto", "cpu", "cuda")
 MIN_REAL = 6  # two disjoint sets of 3
+USAGE = "python -m eval real=DIR synthetic=DIR out=DIR"
 INCEPTION_SHA256 = "6726825d"  # how the SHA-256 of pt_inception-2015-12-05-6726825d.pth begins
 
 
@@ -131,35 +130,9 @@ def config_from_args(args: list[str]) -> EvalConfig:
     Raises ValueError, one line, for an unknown key (naming the nearest), a value of the wrong type, or a folder that is
     not there.
     """
-    known = {field.name: field.type for field in fields(EvalConfig)}
-    given = {}
-    for arg in args:
-        key, _, value = arg.partition("=")
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-            raise ValueError(f"unknown option {key!r}: {hint}")
-        if not value:
-            raise ValueError(f"{key}: give a value as {key}=...")
-        # a path stays as it is typed but for ~; the rest is read as OmegaConf reads a command line
-        given[key] = os.path.expanduser(value) if known[key] is str else _from_cli(key, arg)
-    missing = [key for key in ("real", "synthetic", "out") if key not in given]
-    if missing:
-        raise ValueError(f"{missing[0]}=... is missing; usage: python -m eval real=DIR synthetic=DIR out=DIR")
-    try:
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EvalConfig), given))
-    except OmegaConfBaseException as error:
-        raise ValueError(f"{error.full_key}={given.get(error.full_key)}: {str(error).splitlines()[0]}") from error
-    assert isinstance(config, EvalConfig)
+    config = read_arguments(args, EvalConfig, USAGE)
     check_paths(config)
     return config
-
-
-def _from_cli(key: str, arg: str) -> Any:
-    try:
-        return OmegaConf.from_cli([arg])[key]
-    except (YAMLError, OmegaConfBaseException) as error:
-        raise ValueError(f"{arg}: cannot be read as a value") from error
 
 
 def check_paths(config: EvalConfig) -> None:

@@ -1,0 +1,1 @@
+"""Utility for detection: a detector trained on real, copied, pasted and synthetic images, scored as COCO does."""

@@ -1,0 +1,142 @@
+"""The detection task: reads its images, refuses leaks, and trains and scores one arm with one seed."""
+
+import difflib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from eval.utility.config import names_in, refuse_overlap
+from eval.utility.detection.arms import TrainingSet, compose_arms, fingerprint, pixel_hash
+from eval.utility.detection.config import DetectionConfig
+from eval.utility.detection.detector import build_detector
+from eval.utility.detection.precision import METRICS, average_precision, coco_tools, evaluate
+from eval.utility.detection.scenes import CocoSet, Scene, open_coco
+from eval.utility.detection.training import detect, device_of, train_detector, uses_bf16
+from eval.utility.detection.views import Viewer
+from eval.utility.study import BASELINE, Run, Scorer
+
+RECIPE = (
+    "detector", "size", "steps", "batch_size", "lr", "warmup", "weight_decay", "clip_norm", "ema_decay", "val_checks",
+    "scale_jitter", "symmetry", "precision", "real_share",
+)  # fmt: skip
+
+
+class DetectionTask:
+    """See `eval.utility.study.Task`."""
+
+    metrics = METRICS
+
+    def __init__(self, config: DetectionConfig) -> None:
+        """Read all images; ValueError, one line, for what cannot be used or would make the test no test."""
+        coco_tools()
+        config.check_paths()
+        self.config, self.device = config, device_of(config.device)
+        coco = open_coco(Path(config.images), Path(config.annotations))
+        names = {key: names_in(key, path) for key in ("train", "val", "test") if (path := getattr(config, key))}
+        refuse_overlap(names, "images")
+        _refuse_shared_groups(coco, names, config.group)
+        self.categories = coco.categories
+        splits = {key: coco.scenes(listed, self.categories) for key, listed in names.items()}
+        synthetic = _synthetic(config, self.categories)
+        everything = {**splits, "synthetic": synthetic}
+        refuse_overlap({key: [pixel_hash(scene) for scene in scenes] for key, scenes in everything.items()}, "pixels")
+        self.scored = splits.get("test", splits["val"])
+        self.test_images = len(self.scored)
+        if not any((~scene.crowd).any() for scene in self.scored):
+            raise ValueError(f"{'test' if config.test else 'val'}: none of its {self.test_images} images has an object")
+        self.viewer, self.statistics = _viewer(splits["train"], synthetic, config)
+        sets = compose_arms(splits["train"], splits["val"], synthetic, config.ratios)
+        self.sets = {name: sets[name] for name in _chosen(config.arms, list(sets))}
+        self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
+        self._identities = {name: self._identity(chosen) for name, chosen in self.sets.items()}
+
+    def identity(self, arm: str) -> dict[str, Any]:
+        """The recipe, and hashes of the images to train, choose and score by."""
+        return self._identities[arm]
+
+    def _identity(self, chosen: TrainingSet) -> dict[str, Any]:
+        settings = asdict(self.config)
+        sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": self.scored}
+        return {key: settings[key] for key in RECIPE} | {key: fingerprint(scenes) for key, scenes in sets.items()}
+
+    def train_and_score(self, arm: str, seed: int) -> Run:
+        """Train, keep the weights that are best on the arm's validation images, and detect in the test images."""
+        chosen = self.sets[arm]
+
+        def val_score(model: nn.Module) -> float:
+            found = detect(model, chosen.val, self.viewer, self.device)
+            return evaluate(found, chosen.val, len(self.categories))[0]["AP"]
+
+        model, history = train_detector(
+            self._build, chosen.train, chosen.chances(self.config.real_share), self.viewer, self.config,
+            seed=seed, augment=chosen.augment, val_score=val_score, label=f"{arm}, seed {seed}",
+        )  # fmt: skip
+        detections = detect(model, self.scored, self.viewer, self.device)
+        scores = evaluate(detections, self.scored, len(self.categories))[0]
+        names = [scene.name for scene in self.scored]
+        return Run(scores, dict(zip(names, detections, strict=True)), {"history": history})
+
+    def _build(self) -> nn.Module:
+        config, (mean, std) = self.config, self.statistics
+        return build_detector(
+            config.detector, num_classes=len(self.categories), size=config.size, mean=mean, std=std,
+            bf16=uses_bf16(config, self.device),
+        )  # fmt: skip
+
+    def scorer(self, records: Any) -> Scorer:
+        """AP50 and AP of resampled test images, from the detections in them."""
+        found = [records[scene.name] for scene in self.scored]
+        matches = evaluate(found, self.scored, len(self.categories))[1]
+        return lambda weights: average_precision(matches, weights)
+
+
+def _chosen(asked: list[str] | None, known: list[str]) -> list[str]:
+    if asked is None:
+        return [name for name in known if name != "synthetic_only"]
+    for name in asked:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+            raise ValueError(f"arms: there is no arm {name!r}: {hint}")
+    if BASELINE not in asked:
+        raise ValueError(f"arms={','.join(asked)}: {BASELINE} must be among them, for the others are compared with it")
+    return [name for name in known if name in asked]
+
+
+def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
+    if config.synthetic is None:
+        return []
+    folder = Path(config.synthetic)
+    coco = open_coco(folder / "images", folder / "annotations.json")
+    if strange := [name for name in coco.categories if name not in categories]:
+        raise ValueError(f"{coco.path}: the category {strange[0]!r} is none of the real ones ({', '.join(categories)})")
+    return coco.scenes(sorted(coco.records), categories)
+
+
+def _refuse_shared_groups(coco: CocoSet, names: dict[str, list[str]], group: str | None) -> None:
+    if group is None:
+        return
+    records = {key: [coco.records[name] for name in listed if name in coco.records] for key, listed in names.items()}
+    for listed in records.values():
+        if lacking := next((record for record in listed if group not in record), None):
+            raise ValueError(f"group={group}: {lacking['file_name']} has no {group} in {coco.path}")
+    refuse_overlap({key: [str(r[group]) for r in listed] for key, listed in records.items()}, f"values of {group}")
+
+
+def _viewer(train: list[Scene], synthetic: list[Scene], config: DetectionConfig) -> tuple[Viewer, tuple[float, float]]:
+    """The range of the pixel values, and the mean and standard deviation on it, of the real training images."""
+    depth = train[0].image.dtype
+    if other := next((scene for scene in [*train, *synthetic] if scene.image.dtype != depth), None):
+        raise ValueError(
+            f"{other.name}: holds {other.image.dtype} pixels, but {train[0].name} {depth}: store all alike"
+        )
+    values = np.concatenate([scene.image.ravel() for scene in train]).astype(np.float64)
+    low, high = (0.0, 255.0) if depth == np.uint8 else (float(values.min()), float(values.max()))
+    if low == high:
+        raise ValueError("train: all pixels of all images are the same")
+    viewer = Viewer(config.size, config.scale_jitter, config.symmetry, low, high)
+    spread = max(float(values.std()), 1e-3 * (high - low))
+    return viewer, ((float(values.mean()) - low) / (high - low), spread / (high - low))

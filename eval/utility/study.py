@@ -1,0 +1,119 @@
+"""Arms times seeds: what a task must offer, and the loop that goes on where it was interrupted."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+BASELINE = "real"
+Scorer = Callable[[np.ndarray], np.ndarray]
+"""How often each test image counts (images,) -> the metrics (m,) of one run."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to make a training set."""
+
+    kind: str
+    """baseline, control (knows no synthetic image) or synthetic."""
+    note: str
+    counts: dict[str, int]
+    """Images for training and for validation."""
+    ratio: int | None = None
+    """Synthetic images per real one, of the arms that `ratios` asks for."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training came to; all of it is JSON."""
+
+    scores: dict[str, float]
+    records: Any
+    """What the network said of each test image, from which its scores on resampled test sets follow."""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What the study has to know of classification, detection or segmentation."""
+
+    metrics: tuple[str, ...]
+    """Names of the scores, higher being better; the first decides."""
+    arms: dict[str, Arm]
+    test_images: int
+
+    def identity(self, arm: str) -> dict[str, Any]:
+        """Settings and data that the arm's runs depend on, but for the seed."""
+        ...
+
+    def train_and_score(self, arm: str, seed: int) -> Run:
+        """Train on the arm's images and score on the test images."""
+        ...
+
+    def scorer(self, records: Any) -> Scorer:
+        """The run's scores on any resampling of the test images."""
+        ...
+
+
+def run_study(task: Task, seeds: int, out: Path, say: Callable[[str], None] = print) -> dict[str, list[Run]]:
+    """The runs of each arm, by seed; those in `out`/runs are taken from there, each new one is written at once.
+
+    Raises ValueError before anything is trained if a run in `out` was made with other settings or data.
+    """
+    planned = [(arm, seed) for seed in range(seeds) for arm in task.arms]
+    runs = {key: _load(out, *key, task.identity(key[0])) for key in planned}
+    todo = [key for key in planned if runs[key] is None]
+    if len(todo) < len(planned):
+        say(f"{len(planned) - len(todo)} of {len(planned)} runs are in {out} already")
+    for i, (arm, seed) in enumerate(todo, start=1):
+        start = time.perf_counter()
+        run = task.train_and_score(arm, seed)
+        seconds = round(time.perf_counter() - start, 1)
+        run = Run(run.scores, run.records, {**run.details, "seconds": seconds})
+        _save(out, arm, seed, task.identity(arm), run)
+        runs[arm, seed] = run
+        scores = ", ".join(f"{name} {run.scores[name]:.3f}" for name in task.metrics)
+        say(f"[{i}/{len(todo)}] {arm}, seed {seed}: {scores} in {seconds:.0f} s")
+    return {arm: [run for seed in range(seeds) if (run := runs[arm, seed]) is not None] for arm in task.arms}
+
+
+def _path(out: Path, arm: str, seed: int) -> Path:
+    return out / "runs" / f"{arm}_{seed}.json"
+
+
+def _save(out: Path, arm: str, seed: int, identity: dict[str, Any], run: Run) -> None:
+    write_json(
+        _path(out, arm, seed),
+        {"arm": arm, "seed": seed, "scores": run.scores, **run.details, "identity": identity, "records": run.records},
+    )
+
+
+def _load(out: Path, arm: str, seed: int, identity: dict[str, Any]) -> Run | None:
+    path = _path(out, arm, seed)
+    if not path.is_file():
+        return None
+    try:
+        stored = json.loads(path.read_bytes())
+        scores, records, before = stored.pop("scores"), stored.pop("records"), stored.pop("identity")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: is not a run's file ({type(error).__name__}: {error}); delete it") from error
+    now = json.loads(json.dumps(identity))
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            raise ValueError(
+                f"out={out}: {path.name} was made with {key}={before.get(key)}, now {key}={now.get(key)}: choose another out"
+            )
+    return Run(scores, records, {key: value for key, value in stored.items() if key not in ("arm", "seed")})
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write under another name and rename, so that an interruption leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1 if path.name == "utility.json" else None), encoding="utf-8")
+    os.replace(partial, path)

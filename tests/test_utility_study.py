@@ -1,0 +1,168 @@
+"""The study without any network: resuming, intervals with a known answer, the knee and the words."""
+
+import json
+
+import numpy as np
+import pytest
+
+from eval.utility.intervals import Interval, interval, resample
+from eval.utility.study import Arm, Run, run_study
+from eval.utility.summary import summarise, table
+
+IMAGES = 400
+
+
+class Coins:
+    """A task whose arms get each test image right by chance; the score is the share that is right."""
+
+    metrics = ("accuracy",)
+    test_images = IMAGES
+
+    def __init__(self, chances: dict[str, float], *, seed_noise: float = 0.0, recipe: int = 1) -> None:
+        kinds = {"real": "baseline", "control": "control"}
+        self.arms = {
+            name: Arm(
+                kinds.get(name, "synthetic"), "", {"train": 1, "val": 1}, int(name[1:]) if name[0] == "+" else None
+            )
+            for name in chances
+        }
+        self.chances, self.seed_noise, self.recipe, self.trained = chances, seed_noise, recipe, []
+
+    def identity(self, arm):
+        return {"recipe": self.recipe, "chance": self.chances[arm]}
+
+    def train_and_score(self, arm, seed):
+        self.trained.append((arm, seed))
+        noise = self.seed_noise * np.random.default_rng(seed).standard_normal()
+        right = np.random.default_rng(99).random(IMAGES) < self.chances[arm] + noise  # the same images are hard for all
+        return Run({"accuracy": float(right.mean())}, right.astype(int).tolist())
+
+    def scorer(self, records):
+        right = np.array(records)
+        return lambda weights: np.array([weights @ right / weights.sum()])
+
+
+def quiet(_):
+    pass
+
+
+def test_an_interrupted_study_goes_on_and_ends_as_one_that_was_not(tmp_path):
+    chances = {"real": 0.5, "control": 0.5, "+2": 0.6}
+
+    class Stopped(Coins):
+        def train_and_score(self, arm, seed):
+            if len(self.trained) == 4:
+                raise KeyboardInterrupt
+            return super().train_and_score(arm, seed)
+
+    stopped, later, whole = Stopped(chances), Coins(chances), Coins(chances)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(stopped, 3, tmp_path / "a", quiet)
+    resumed = run_study(later, 3, tmp_path / "a", quiet)
+    assert stopped.trained + later.trained == [(arm, seed) for seed in range(3) for arm in chances]
+    assert not list((tmp_path / "a" / "runs").glob("*.partial"))
+    expected = run_study(whole, 3, tmp_path / "b", quiet)
+    for arm in chances:
+        assert [run.scores for run in resumed[arm]] == [run.scores for run in expected[arm]]
+        assert [run.records for run in resumed[arm]] == [run.records for run in expected[arm]]
+    more = Coins(chances)
+    assert len(run_study(more, 4, tmp_path / "a", quiet)["real"]) == 4
+    assert more.trained == [(arm, 3) for arm in chances]
+
+
+def test_a_changed_setting_is_refused_before_anything_is_trained(tmp_path):
+    run_study(Coins({"real": 0.5}), 1, tmp_path, quiet)
+    changed = Coins({"control": 0.5, "real": 0.5}, recipe=2)
+    with pytest.raises(ValueError, match=r"real_0.json was made with recipe=1, now recipe=2: choose another out"):
+        run_study(changed, 1, tmp_path, quiet)
+    assert changed.trained == []
+    (tmp_path / "runs" / "real_0.json").write_text("{")
+    with pytest.raises(ValueError, match=r"real_0.json: is not a run's file"):
+        run_study(Coins({"real": 0.5}), 1, tmp_path, quiet)
+
+
+def spread_of(scorers, images, draws=4000):
+    worlds = resample(scorers, images, draws=draws)
+    return (worlds[:, 1] - worlds[:, 0])[:, 0]
+
+
+def share_right(right):
+    return lambda weights: np.array([weights @ right / weights.sum()])
+
+
+def test_over_images_the_spread_is_that_of_the_mean_of_paired_differences():
+    rng = np.random.default_rng(0)
+    one, other = (rng.random((2, 200)) < [[0.5], [0.7]]).astype(float)
+    drawn = spread_of([[share_right(one)], [share_right(other)]], 200)
+    assert drawn.std() == pytest.approx((other - one).std() / np.sqrt(200), rel=0.05)
+    assert drawn.mean() == pytest.approx((other - one).mean(), abs=0.003)
+    gap = interval((other - one).mean(), drawn)
+    assert gap.high - gap.low == pytest.approx(2 * 1.96 * drawn.std(), rel=0.05)
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_over_seeds_the_variance_is_the_unbiased_one_of_a_mean(seeds):
+    gaps = np.random.default_rng(1).normal(0, 1, seeds)
+    constant = [[lambda weights: np.zeros(1)] * seeds, [lambda weights, gap=gap: np.array([gap]) for gap in gaps]]
+    assert spread_of(constant, 10).var() == pytest.approx(gaps.var(ddof=1) / seeds, rel=0.08)
+
+
+def test_pairs_share_their_images_and_seeds():
+    right = (np.random.default_rng(2).random(50) < 0.5).astype(float)
+    scorers = [[share_right(right * s) for s in (0.2, 0.5, 0.9)] for _ in range(2)]
+    assert np.all(spread_of(scorers, 50, draws=200) == 0)
+
+
+def summary_of(tmp_path, chances, seeds=5, **options):
+    task = Coins(chances, **options)
+    return summarise(task, run_study(task, seeds, tmp_path, quiet), draws=400), task
+
+
+def test_a_gain_is_said_with_its_interval_and_the_knee_is_named(tmp_path):
+    summary, task = summary_of(
+        tmp_path, {"real": 0.5, "control": 0.6, "+1": 0.62, "+2": 0.8, "+5": 0.8}, seed_noise=0.01
+    )
+    assert summary["best_control"] == "control"
+    assert summary["knee"] == 2
+    assert summary["verdict"][0].startswith("+5: a gain over the best control, control (accuracy +0.")
+    assert "; a gain over real (" in summary["verdict"][0]
+    assert "knee: +2, beyond which nothing is gained" in summary["verdict"]
+    last = summary["arms"][-1]
+    means = {arm["arm"]: arm["scores"]["accuracy"]["mean"] for arm in summary["arms"]}
+    assert last["minus_real"]["accuracy"]["difference"] == pytest.approx(means["+5"] - means["real"])
+    assert last["minus_best_control"]["accuracy"]["difference"] == pytest.approx(means["+5"] - means["control"])
+    assert summary["arms"][0]["minus_real"] is None
+    assert json.loads(json.dumps(summary)) == summary
+    lines = table(summary, task.metrics).splitlines()
+    assert lines[0].split() == [
+        *("arm", "train", "val", "accuracy", "accuracy", "minus", "real", "accuracy", "minus", "best", "control")
+    ]
+    assert lines[5].startswith("+5")
+    assert lines[7:] == summary["verdict"]
+
+
+def test_no_gain_and_a_loss_are_said_too(tmp_path):
+    summary, _ = summary_of(tmp_path, {"real": 0.6, "control": 0.5, "+1": 0.6, "+2": 0.4}, seed_noise=0.02)
+    assert summary["best_control"] == "real"
+    assert summary["verdict"][0].startswith("+2: a loss over the best control, real (accuracy -0.")
+    assert summary["verdict"][1].startswith("+1: no gain over the best control, real (accuracy +0.000")
+    assert summary["verdict"][2] == "knee: none"
+    assert summary["knee"] is None
+
+
+def test_controls_alone_have_no_verdict_and_few_seeds_and_stuck_ones_are_named(tmp_path):
+    summary, _ = summary_of(tmp_path, {"real": 0.6, "control": 0.05}, seeds=2)
+    assert summary["verdict"] == [
+        "no synthetic arm was run; the best control is real",
+        "warning: control did not converge with seed 0, 1: tune the recipe on validation before comparing",
+        "warning: 2 seeds are few: the intervals say little about other seeds",
+    ]
+
+
+def test_an_interval_leaves_out_0_or_not():
+    assert [Interval(0.1, low, high).sign for low, high in ((0.01, 0.2), (-0.1, 0.2), (-0.2, -0.01), (0.0, 0.1))] == [
+        1,
+        0,
+        -1,
+        0,
+    ]
