@@ -201,9 +201,8 @@ def _copies(card: dict[str, Any], pictures: Pictures) -> str:
     nearest = card["nearest"]
     sheet = "".join(_figure(picture) for picture in pictures.pairs)
     lead = (
-        f"The closest pairs of a synthetic image (left) and a real one (right), shifts, flips and quarter turns allowed; "
-        f"difference in grey, 0..1. Of the real images, 1 % have another one within {nearest['threshold']:.4f}. "
-        f"Exact copies: {nearest['copies']}."
+        "The pairs of a synthetic image (left) and a real one (right) that are most alike in grey; shifts of a few pixels, "
+        f"flips and quarter turns are allowed for. Exact copies: {nearest['copies']}."
     )
     rows = [
         [*(_below(card, side, pair[side]) for side in ("synthetic", "real")), f"{pair['distance']:.4f}"]
