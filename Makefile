@@ -1,5 +1,5 @@
 # Each target sets itself up in ./.venv and is quick when repeated. PYTHON and TORCH can be chosen, for example
-#   make demo PYTHON=python3.12 TORCH="torch --index-url URL-OF-THE-BUILD-YOU-WANT"
+#   make demo PYTHON=python3.12 TORCH="torch torchvision --index-url URL-OF-THE-BUILD-YOU-WANT"
 PYTHON ?= python3
 TORCH  ?= torch
 BIN    := .venv/bin

@@ -55,8 +55,7 @@ def load_given_images(
             outside.append(((image < low) | (image > high)).mean())
             pixels.append(fit_pixels(image, like, how.fit))
             shapes.append((image.shape[1], image.shape[2]))
-    clipped = how.clips and found[0].volume is not None  # as in training
-    if not clipped and (share := float(np.mean(outside))) > MAX_OUTSIDE:
+    if not how.clips and (share := float(np.mean(outside))) > MAX_OUTSIDE:
         known = f"{low:g}..{high:g}"
         raise ValueError(f"{option}={path}: {share:.0%} of the values are outside {known}, which this checkpoint knows")
     return GivenImages(path, found, np.stack(pixels), shapes)

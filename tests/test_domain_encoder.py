@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from eval import domain
+from eval.card import card
 from eval.comparison import open_comparison
 from eval.config import config_from_args
 from eval.domain import fit_domain, split_rows
@@ -121,7 +122,7 @@ def test_figures_use_the_unseen_half(comparison, fast, tmp_path):
     assert figures["share_near_real"].n_real == 60
     assert figures["kid_domain"].equal_n.n == 12
     assert "trained on 30 real images; its figures and their floors use the other 30" in scores.notes[0]
-    write_report(scores, tmp_path / "out")
+    write_report(scores, card(scores), tmp_path / "out")
     assert "frechet_domain" in (tmp_path / "out" / "report.html").read_text()
     assert "frechet_domain" in json.loads((tmp_path / "out" / "metrics.json").read_text())
 

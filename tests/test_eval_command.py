@@ -45,6 +45,7 @@ FIGURES = (
     "density",
     "coverage",
     "share_near_real",
+    "bias_intensity",
 )
 
 

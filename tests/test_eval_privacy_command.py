@@ -50,7 +50,7 @@ def test_replaying_the_training_set_wins_every_distance_and_fails(tmp_path, sets
         assert evidence["copies"]["value"] == evidence["dcr"]["value"] == 1.0
         assert evidence["calibration"] == "holdout"
     assert "privacy    fails" in capsys.readouterr().out
-    assert "Privacy: fails" in (tmp_path / "out" / "report.html").read_text()
+    assert "Privacy audit: fails" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_mirrored_shifted_and_noisy_replay_fails_and_names_its_source(tmp_path, sets):

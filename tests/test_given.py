@@ -146,6 +146,18 @@ def test_values_outside_the_training_range_are_refused_but_for_a_few(tmp_path):
         load_given_images("images", str(tmp_path / "set" / "a.png"), spec, HOW)
 
 
+@pytest.mark.parametrize("intensity", ["linear", "log"])
+def test_values_outside_a_stated_range_are_clipped_as_in_training(tmp_path, intensity):
+    spec = ImageSpec(1, 8, 8, "uint8", IntensityConfig(intensity, 6.0, 255.0), file_dtype="uint8")
+    how = FolderConfig(path="gone", image_size=8, intensity=intensity, value_range=(6.0, 255.0))
+    dark = np.full((8, 8), 200, np.uint8)
+    dark[:4] = 0
+    save(tmp_path / "set" / "a.png", dark)
+    pixels = load_given_images("images", str(tmp_path / "set"), spec, how).pixels
+    assert (pixels[..., :4, :] == 0).all()
+    assert (pixels[..., 4:, :] > 128).all()
+
+
 def test_small_images_for_center_crop_are_named(tmp_path):
     save(tmp_path / "set" / "a.png", grey(4, 4))
     with pytest.raises(ValueError, match=r"images=.*a.png: 4 x 4 is smaller than"):
