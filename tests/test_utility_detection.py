@@ -10,15 +10,17 @@ from utility_files import run_lengths, scene, write_detection_set, write_names
 
 pytest.importorskip("pycocotools.cocoeval")
 from eval.utility.__main__ import main
-from eval.utility.detection.arms import TrainingSet, compose_arms, fingerprint
+from eval.utility.arms import TrainingSet
+from eval.utility.detection.arms import compose_arms, scene_fingerprint
 from eval.utility.detection.config import DETECTOR_NAMES, DetectionConfig
 from eval.utility.detection.detector import DETECTORS, build_detector
 from eval.utility.detection.paste import copy_paste, object_mask
 from eval.utility.detection.precision import evaluate
 from eval.utility.detection.scenes import open_coco
-from eval.utility.detection.training import check_steps, detect, rate, train_detector
+from eval.utility.detection.training import detect, train_detector
 from eval.utility.detection.views import Viewer
 from eval.utility.study import Arm
+from eval.utility.training import check_steps, rate
 
 TINY = ["size=32", "steps=2", "batch_size=2", "val_checks=1", "ratios=[1,2]", "seeds=2", "draws=100", "precision=fp32"]
 
@@ -151,8 +153,8 @@ def test_a_share_of_real_images_is_kept_where_others_are_added():
 def test_a_fingerprint_changes_with_pixels_boxes_and_order():
     one, two = many(2, 100)
     moved = replace(one, boxes=one.boxes + 1)
-    assert len({fingerprint(scenes) for scenes in ([one, two], [two, one], [moved, two], many(2, 101))}) == 4
-    assert fingerprint([one, two]) == fingerprint(many(2, 100))
+    assert len({scene_fingerprint(scenes) for scenes in ([one, two], [two, one], [moved, two], many(2, 101))}) == 4
+    assert scene_fingerprint([one, two]) == scene_fingerprint(many(2, 100))
 
 
 def test_rate_and_checks_by_hand():

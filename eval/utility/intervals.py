@@ -45,6 +45,9 @@ def resample(
 
 
 def interval(estimate: float, draws: Float[np.ndarray, "draws"]) -> Interval:
-    """The percentile interval of a difference whose value on all seeds and images is `estimate`."""
-    low, high = np.percentile(draws, [50 - LEVEL / 2, 50 + LEVEL / 2])
+    """The percentile interval of a difference whose value on all seeds and images is `estimate`.
+
+    A draw is NaN where its images do not say what the metric asks, as when none is of the class whose recall it is.
+    """
+    low, high = np.percentile(draws[~np.isnan(draws)], [50 - LEVEL / 2, 50 + LEVEL / 2])
     return Interval(float(estimate), float(low), float(high))

@@ -26,6 +26,8 @@ class Arm:
     """Images for training and for validation."""
     ratio: int | None = None
     """Synthetic images per real one, of the arms that `ratios` asks for."""
+    control: str | None = None
+    """The arm that this one must beat, where that is not simply the best control."""
 
 
 @dataclass(frozen=True)

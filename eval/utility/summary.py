@@ -31,6 +31,8 @@ def summarise(task: Task, runs: dict[str, list[Run]], *, draws: int) -> dict[str
     real = names.index(BASELINE)
     to_real = {name: difference(a, real) for a, name in enumerate(names) if a != real}
     to_best = {name: difference(a, best) for a, name in enumerate(names) if a != best}
+    own = {name: arm.control for name, arm in task.arms.items() if arm.control is not None}
+    to_own = {name: difference(names.index(name), names.index(control)) for name, control in own.items()}
     ratios = {arm.ratio: a for a, arm in enumerate(task.arms.values()) if arm.ratio is not None}
     knee = _knee(ratios, task, worlds[:, :, 0], means[:, 0], to_real, names)
     arms = [
@@ -39,10 +41,11 @@ def summarise(task: Task, runs: dict[str, list[Run]], *, draws: int) -> dict[str
             "scores": {m: _spread(by_seed[a, :, k]) for k, m in enumerate(task.metrics)},
             "seconds_a_run": round(float(np.mean([run.details.get("seconds", np.nan) for run in runs[name]])), 1),
             "minus_real": _plain(to_real.get(name)), "minus_best_control": _plain(to_best.get(name)),
+            "minus_own_control": _plain(to_own.get(name)),
         }
         for a, name in enumerate(names)
     ]  # fmt: skip
-    verdict = _verdict(task, names[best], to_real, to_best, knee, by_seed)
+    verdict = _verdict(task, names[best], to_real, to_best, to_own, knee) + _warnings(task, by_seed)
     return {"best_control": names[best], "knee": knee, "verdict": verdict, "arms": arms}
 
 
@@ -65,7 +68,7 @@ def _knee(
     return None
 
 
-def _verdict(task: Task, best: str, to_real: Any, to_best: Any, knee: int | None, by_seed: np.ndarray) -> list[str]:
+def _verdict(task: Task, best: str, to_real: Any, to_best: Any, to_own: Any, knee: int | None) -> list[str]:
     """Sentences, the one on the largest ratio first."""
     metric, said = task.metrics[0], []
     for name in sorted(
@@ -74,12 +77,15 @@ def _verdict(task: Task, best: str, to_real: Any, to_best: Any, knee: int | None
         real, control = to_real[name][metric], to_best[name][metric]
         against = f"{name}: {_word(control)} over the best control, {best} ({metric} {_signed(control)})"
         said.append(against if best == BASELINE else f"{against}; {_word(real)} over {BASELINE} ({_signed(real)})")
+        if name in to_own:
+            each = (f"{_word(gap)} in {m} ({_signed(gap)})" for m, gap in to_own[name].items())
+            said.append(f"{name} against {task.arms[name].control}, its own control: {', '.join(each)}")
     if not said:
         said.append(f"no synthetic arm was run; the best control is {best}")
     ratios = [arm.ratio for arm in task.arms.values() if arm.ratio is not None]
     if len(ratios) > 1:
         said.append(f"knee: {f'+{knee}, beyond which nothing is gained' if knee else 'none'}")
-    return said + _warnings(task, by_seed)
+    return said
 
 
 def _warnings(task: Task, by_seed: np.ndarray) -> list[str]:
@@ -114,15 +120,23 @@ def _plain(intervals: dict[str, Interval] | None) -> dict[str, dict[str, float]]
 
 
 def table(summary: dict[str, Any], metrics: tuple[str, ...]) -> str:
-    """The arms line by line with their scores (and their range over seeds), then the verdict."""
-    head = ["arm", "train", "val", *metrics, f"{metrics[0]} minus {BASELINE}", f"{metrics[0]} minus best control"]
+    """The arms line by line with their scores (and their range over seeds), then the verdict.
+
+    The arms that have a control of their own are compared with it in a column more.
+    """
+    gap_keys = {"minus_real": f"minus {BASELINE}", "minus_best_control": "minus best control"}
+    if any(arm["control"] for arm in summary["arms"]):
+        gap_keys["minus_own_control"] = "minus its own control"
+    head = ["arm", "train", "val", *metrics, *(f"{metrics[0]} {words}" for words in gap_keys.values())]
     rows = [head]
     for arm in summary["arms"]:
         scores = [arm["scores"][m] for m in metrics]
         spread = [f"{s['mean']:.3f} ({min(s['by_seed']):.3f}-{max(s['by_seed']):.3f})" for s in scores]
-        gaps = [arm[key] and Interval(**arm[key][metrics[0]]) for key in ("minus_real", "minus_best_control")]
+        gaps = [arm[key] and Interval(**arm[key][metrics[0]]) for key in gap_keys]
         counts = [str(arm["counts"]["train"]), str(arm["counts"]["val"])]
         shown = ["-" if gap is None else f"{gap.difference:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]" for gap in gaps]
+        if arm["control"]:
+            shown[-1] += f" to {arm['control']}"
         rows.append([arm["arm"], *counts, *spread, *shown])
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,6 +1,5 @@
 """The detection task: reads its images, refuses leaks, and trains and scores one arm with one seed."""
 
-import difflib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,20 +7,19 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from eval.utility.arms import TrainingSet, chosen_arms, pixel_hash
 from eval.utility.config import names_in, refuse_overlap
-from eval.utility.detection.arms import TrainingSet, compose_arms, fingerprint, pixel_hash
+from eval.utility.detection.arms import compose_arms, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
 from eval.utility.detection.precision import METRICS, average_precision, coco_tools, evaluate
 from eval.utility.detection.scenes import CocoSet, Scene, open_coco
-from eval.utility.detection.training import detect, device_of, train_detector, uses_bf16
+from eval.utility.detection.training import detect, train_detector
 from eval.utility.detection.views import Viewer
-from eval.utility.study import BASELINE, Run, Scorer
-
-RECIPE = (
-    "detector", "size", "steps", "batch_size", "lr", "warmup", "weight_decay", "clip_norm", "ema_decay", "val_checks",
-    "scale_jitter", "symmetry", "precision", "real_share",
-)  # fmt: skip
+from eval.utility.recipe import RECIPE
+from eval.utility.study import Run, Scorer
+from eval.utility.training import device_of, uses_bf16
+from eval.utility.windows import pixel_scale
 
 
 class DetectionTask:
@@ -42,14 +40,16 @@ class DetectionTask:
         splits = {key: coco.scenes(listed, self.categories) for key, listed in names.items()}
         synthetic = _synthetic(config, self.categories)
         everything = {**splits, "synthetic": synthetic}
-        refuse_overlap({key: [pixel_hash(scene) for scene in scenes] for key, scenes in everything.items()}, "pixels")
+        refuse_overlap(
+            {key: [pixel_hash(scene.image) for scene in scenes] for key, scenes in everything.items()}, "pixels"
+        )
         self.scored = splits.get("test", splits["val"])
         self.test_images = len(self.scored)
         if not any((~scene.crowd).any() for scene in self.scored):
             raise ValueError(f"{'test' if config.test else 'val'}: none of its {self.test_images} images has an object")
-        self.viewer, self.statistics = _viewer(splits["train"], synthetic, config)
+        self.viewer = _viewer(splits["train"], synthetic, config)
         sets = compose_arms(splits["train"], splits["val"], synthetic, config.ratios)
-        self.sets = {name: sets[name] for name in _chosen(config.arms, list(sets))}
+        self.sets = {name: sets[name] for name in chosen_arms(config.arms, list(sets))}
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
         self._identities = {name: self._identity(chosen) for name, chosen in self.sets.items()}
 
@@ -57,10 +57,11 @@ class DetectionTask:
         """The recipe, and hashes of the images to train, choose and score by."""
         return self._identities[arm]
 
-    def _identity(self, chosen: TrainingSet) -> dict[str, Any]:
+    def _identity(self, chosen: TrainingSet[Scene]) -> dict[str, Any]:
         settings = asdict(self.config)
         sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": self.scored}
-        return {key: settings[key] for key in RECIPE} | {key: fingerprint(scenes) for key, scenes in sets.items()}
+        recipe = {key: settings[key] for key in ("detector", *RECIPE)}
+        return recipe | {key: scene_fingerprint(scenes) for key, scenes in sets.items()}
 
     def train_and_score(self, arm: str, seed: int) -> Run:
         """Train, keep the weights that are best on the arm's validation images, and detect in the test images."""
@@ -80,9 +81,9 @@ class DetectionTask:
         return Run(scores, dict(zip(names, detections, strict=True)), {"history": history})
 
     def _build(self) -> nn.Module:
-        config, (mean, std) = self.config, self.statistics
+        config, scale = self.config, self.viewer.scale
         return build_detector(
-            config.detector, num_classes=len(self.categories), size=config.size, mean=mean, std=std,
+            config.detector, num_classes=len(self.categories), size=config.size, mean=scale.mean, std=scale.std,
             bf16=uses_bf16(config, self.device),
         )  # fmt: skip
 
@@ -91,19 +92,6 @@ class DetectionTask:
         found = [records[scene.name] for scene in self.scored]
         matches = evaluate(found, self.scored, len(self.categories))[1]
         return lambda weights: average_precision(matches, weights)
-
-
-def _chosen(asked: list[str] | None, known: list[str]) -> list[str]:
-    if asked is None:
-        return [name for name in known if name != "synthetic_only"]
-    for name in asked:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
-            raise ValueError(f"arms: there is no arm {name!r}: {hint}")
-    if BASELINE not in asked:
-        raise ValueError(f"arms={','.join(asked)}: {BASELINE} must be among them, for the others are compared with it")
-    return [name for name in known if name in asked]
 
 
 def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
@@ -126,17 +114,12 @@ def _refuse_shared_groups(coco: CocoSet, names: dict[str, list[str]], group: str
     refuse_overlap({key: [str(r[group]) for r in listed] for key, listed in records.items()}, f"values of {group}")
 
 
-def _viewer(train: list[Scene], synthetic: list[Scene], config: DetectionConfig) -> tuple[Viewer, tuple[float, float]]:
-    """The range of the pixel values, and the mean and standard deviation on it, of the real training images."""
+def _viewer(train: list[Scene], synthetic: list[Scene], config: DetectionConfig) -> Viewer:
+    """How scenes are seen, in the range of the pixel values of the real training images."""
     depth = train[0].image.dtype
     if other := next((scene for scene in [*train, *synthetic] if scene.image.dtype != depth), None):
         raise ValueError(
             f"{other.name}: holds {other.image.dtype} pixels, but {train[0].name} {depth}: store all alike"
         )
-    values = np.concatenate([scene.image.ravel() for scene in train]).astype(np.float64)
-    low, high = (0.0, 255.0) if depth == np.uint8 else (float(values.min()), float(values.max()))
-    if low == high:
-        raise ValueError("train: all pixels of all images are the same")
-    viewer = Viewer(config.size, config.scale_jitter, config.symmetry, low, high)
-    spread = max(float(values.std()), 1e-3 * (high - low))
-    return viewer, ((float(values.mean()) - low) / (high - low), spread / (high - low))
+    scale = pixel_scale([scene.image for scene in train], eight_bit=depth == np.uint8)
+    return Viewer(config.size, config.scale_jitter, config.symmetry, scale)

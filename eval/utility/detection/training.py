@@ -1,19 +1,16 @@
-"""One recipe for every arm: AdamW, warm-up and cosine, clipped gradients, averaged weights, the best on validation."""
+"""A detector trained on windows of scenes, and what it finds in whole ones."""
 
-import copy
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.precision import Detections
 from eval.utility.detection.scenes import Scene
 from eval.utility.detection.views import View, Viewer
+from eval.utility.training import History, device_of, train_network
 
 
 def train_detector(
@@ -27,45 +24,15 @@ def train_detector(
     augment: bool,
     val_score: Callable[[nn.Module], float],
     label: str,
-) -> tuple[nn.Module, list[dict[str, int | float]]]:
-    """Train on windows of `scenes`, drawn with `chances`; the averaged weights and their history on validation.
-
-    `build` makes a detector with weights from the global generator, which is seeded here and put back afterwards. Step i
-    sees what (seed, i) says, so arms of one seed share their first weights and the noise of the augmentation.
-    """
+) -> tuple[nn.Module, History]:
+    """Train on windows of `scenes`, drawn with `chances`; see `train_network`."""
     device = device_of(config.device)
-    checks, history, best = check_steps(config.steps, config.val_checks), [], None
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        model = build().to(device)
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-        for step in tqdm(range(config.steps), label, leave=False, unit="step"):
-            optimizer.param_groups[0]["lr"] = config.lr * rate(step, config.steps, config.warmup)
-            views = _batch(scenes, chances, viewer, config.batch_size, (seed, step), augment)
-            _step(model, optimizer, views, config.clip_norm, device)
-            average.update_parameters(model)
-            if step + 1 in checks:
-                score = val_score(average.module)
-                history.append({"step": step + 1, "val": score})
-                if best is None or score >= best[0]:
-                    best = (score, copy.deepcopy(average.module.state_dict()))
-    if best is not None:
-        average.module.load_state_dict(best[1])
-    return average.module, history
 
+    def loss_of(model: nn.Module, rng: np.random.Generator) -> Tensor:
+        chosen = rng.choice(len(scenes), config.batch_size, p=chances)
+        return _loss(model, [viewer.window(scenes[i], rng, augment=augment) for i in chosen], device)
 
-def check_steps(steps: int, checks: int) -> list[int]:
-    """When validation is scored: `checks` times evenly over the second half, the last time at the end."""
-    return [steps - round(i * steps / (2 * checks)) for i in range(checks)][::-1]
-
-
-def rate(step: int, steps: int, warmup: float) -> float:
-    """The learning rate's factor: a straight rise over the share `warmup`, then half a cosine down to 0."""
-    rise = round(warmup * steps)
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+    return train_network(build, loss_of, config, seed=seed, val_score=val_score, label=label)
 
 
 def detect(model: nn.Module, scenes: list[Scene], viewer: Viewer, device: torch.device) -> list[Detections]:
@@ -85,32 +52,7 @@ def detect(model: nn.Module, scenes: list[Scene], viewer: Viewer, device: torch.
     return found
 
 
-def device_of(name: str) -> torch.device:
-    """auto: CUDA where there is one; ValueError for CUDA where there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device=cuda: there is none here, use device=cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def uses_bf16(config: DetectionConfig, device: torch.device) -> bool:
-    """auto: on CUDA, and on CPUs that multiply bfloat16 in hardware."""
-    if config.precision != "auto":
-        return config.precision == "bf16"
-    return device.type == "cuda" or torch.cpu._is_amx_tile_supported()
-
-
-def _batch(
-    scenes: list[Scene], chances: np.ndarray, viewer: Viewer, size: int, seed: tuple[int, int], augment: bool
-) -> list[View]:
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(scenes), size, p=chances)
-    return [viewer.window(scenes[i], rng, augment=augment) for i in chosen]
-
-
-def _step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, views: list[View], clip_norm: float, device: torch.device
-) -> None:
-    model.train()
+def _loss(model: nn.Module, views: list[View], device: torch.device) -> Tensor:
     images = [torch.from_numpy(view.image).to(device) for view in views]
     targets: list[dict[str, Tensor]] = [
         {
@@ -119,10 +61,4 @@ def _step(
         }
         for view in views
     ]
-    loss = sum(model(images, targets).values(), torch.zeros((), device=device))
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    if not torch.isfinite(norm):
-        raise ValueError("the detector's gradients are not finite: lower lr")
-    optimizer.step()
+    return sum(model(images, targets).values(), torch.zeros((), device=device))
