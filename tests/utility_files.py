@@ -1,4 +1,4 @@
-"""A tiny real and a tiny synthetic detection set, bright rectangles on noise."""
+"""Tiny real and synthetic sets: bright rectangles on noise, with boxes, classes or label maps."""
 
 import json
 from pathlib import Path
@@ -62,3 +62,39 @@ def scene(
         np.array(labels if labels else [1] * n, np.int64),
         np.array(crowd if crowd else [False] * n, bool),
     )
+
+
+def write_class_folder(folder: Path, counts: dict[str, int], *, seed: int, side: int = 20) -> Path:
+    """`folder`/CLASS/000.png: noise with a bright bar, which lies in the rows of "a", the columns of "b" or is missing."""
+    rng = np.random.default_rng(seed)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 60, (side, side)).astype(np.uint8)
+            start = int(rng.integers(4, side - 8))
+            if name == "a":
+                pixels[start : start + 4] = 230
+            elif name == "b":
+                pixels[:, start : start + 4] = 230
+            Image.fromarray(pixels).save(folder / name / f"{i:03d}.png")
+    return folder
+
+
+def write_pairs(
+    folder: Path, count: int, *, seed: int, values: tuple[int, ...] = (1, 2), masks: str = "masks", side: int = 24
+) -> Path:
+    """`folder`/images/*.png and their masks: a bright rectangle for each of `values`, the brighter the later."""
+    rng = np.random.default_rng(seed)
+    for name in ("images", masks):
+        (folder / name).mkdir(parents=True)
+    for i in range(count):
+        pixels, mask = rng.integers(0, 60, (side, side)).astype(np.uint8), np.zeros((side, side), np.uint8)
+        width = side // len(values)
+        for k, value in enumerate(values):
+            w, h = (int(v) for v in rng.integers(4, width - 4, 2))
+            x, y = int(rng.integers(k * width, (k + 1) * width - w - 1)), int(rng.integers(0, side - h))
+            pixels[y : y + h, x : x + w] = 120 + 100 * (k + 1) // len(values)
+            mask[y : y + h, x : x + w] = value
+        Image.fromarray(pixels).save(folder / "images" / f"{i:03d}.png")
+        Image.fromarray(mask).save(folder / masks / f"{i:03d}.png")
+    return folder

@@ -1,18 +1,31 @@
-"""`python -m eval.utility task=detection ... out=DIR`: exit code 0, or 2 with one line on stderr for a user's mistake."""
+"""`python -m eval.utility task=detection|classification|segmentation ... out=DIR`.
 
+Exit code 0, or 2 with one line on stderr for a user's mistake.
+"""
+
+import contextlib
 import platform
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from eval.arguments import option_lines, read_arguments
 from eval.heap import keep_heap
+from eval.utility.classification.config import ClassificationConfig
 from eval.utility.config import StudyConfig
 from eval.utility.detection.config import DetectionConfig
+from eval.utility.segmentation.config import SegmentationConfig
+from eval.utility.study import Task
 
-CONFIGS: dict[str, type[StudyConfig]] = {"detection": DetectionConfig}
+CONFIGS: dict[str, type[StudyConfig]] = {
+    "detection": DetectionConfig,
+    "classification": ClassificationConfig,
+    "segmentation": SegmentationConfig,
+}
+PACKAGES = ("torchvision", "numpy")
 
 
 def main(args: list[str]) -> int:
@@ -20,7 +33,8 @@ def main(args: list[str]) -> int:
     task_name = next((arg.partition("=")[2] for arg in args if arg.startswith("task=")), "")
     usage = f"python -m eval.utility task={'|'.join(CONFIGS)} option=value ... out=DIR"
     if not args or args[0] in ("-h", "--help"):
-        print("\n".join([f"usage: {usage}", *(line for name in CONFIGS for line in option_lines(CONFIGS[name]))]))
+        of_task = ((f"\ntask={name}", *option_lines(config)[1:]) for name, config in CONFIGS.items())
+        print("\n".join([f"usage: {usage}", *(line for lines in of_task for line in lines)]))
         return 0 if args else 2
     try:
         if task_name not in CONFIGS:
@@ -33,12 +47,25 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def _open(config: StudyConfig) -> Any:
+def _open(config: StudyConfig) -> Task:
     """The task; torch takes seconds to import, so only here: after the arguments are known to be good."""
-    if isinstance(config, DetectionConfig):
-        from eval.utility.detection.task import DetectionTask
+    try:
+        if isinstance(config, DetectionConfig):
+            from eval.utility.detection.task import DetectionTask
 
-        return DetectionTask(config)
+            return DetectionTask(config)
+        if isinstance(config, ClassificationConfig):
+            from eval.utility.classification.task import ClassificationTask
+
+            return ClassificationTask(config)
+        if isinstance(config, SegmentationConfig):
+            from eval.utility.segmentation.task import SegmentationTask
+
+            return SegmentationTask(config)
+    except ModuleNotFoundError as error:
+        if error.name != "torchvision":
+            raise
+        raise ValueError("torchvision is not installed: pip install 'speckle[utility]' (or -e '.[utility]')") from None
     raise AssertionError(type(config))
 
 
@@ -63,13 +90,15 @@ def _study(config: StudyConfig, say: Callable[[str], None] = print) -> None:
 
 
 def _environment() -> dict[str, Any]:
-    import numpy
     import torch
-    import torchvision
 
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):  # segmentation needs no torchvision
+            versions[name] = version(name)
     return {
-        "python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__,
-        "numpy": numpy.__version__, "machine": platform.platform(), "threads": torch.get_num_threads(),
+        "python": platform.python_version(), "torch": torch.__version__, **versions,
+        "machine": platform.platform(), "threads": torch.get_num_threads(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }  # fmt: skip
 

@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Integer, Num
 from PIL import Image
 
 
@@ -76,7 +76,7 @@ def cut_window(image: Num[np.ndarray, "c h w"], window: Window, size: int) -> Fl
     return resized(_padded(image, pad), _box(window, pad), (size, size))
 
 
-def cut_label_map(label_map: Int[np.ndarray, "h w"], window: Window, size: int) -> Int[np.ndarray, "size size"]:
+def cut_label_map(label_map: Integer[np.ndarray, "h w"], window: Window, size: int) -> Integer[np.ndarray, "size size"]:
     """The labels in the window; a pixel takes the label that covers most of it, and around the map stands 0."""
     pad = _needed(label_map.shape, window)
     padded = np.pad(label_map, pad)

@@ -9,10 +9,7 @@ from jaxtyping import Bool
 
 from eval.utility.detection.precision import coco_tools
 from eval.utility.detection.scenes import Scene
-
-MOST_OBJECTS = 3
-TRIES = 20
-GAP = 2  # pixels kept free around an object that is there already
+from eval.utility.paste import MOST_OBJECTS, free_place
 
 
 def copy_paste(scenes: list[Scene], count: int, seed: int) -> list[Scene]:
@@ -36,7 +33,7 @@ def _with_objects(scene: Scene, donors: list[Scene], rng: np.random.Generator, n
     for _ in range(rng.integers(1, MOST_OBJECTS + 1) if choices else 0):
         donor, k = choices[rng.integers(len(choices))]
         x0, y0, x1, y1 = _pixels(donor.boxes[k])
-        place = _free_place((y1 - y0, x1 - x0), scene.size, boxes, rng)
+        place = free_place((y1 - y0, x1 - x0), scene.size, boxes, rng)
         if place is None:
             continue
         top, left = place
@@ -53,24 +50,6 @@ def _pixels(box: np.ndarray) -> tuple[int, int, int, int]:
     """The whole pixels that a box touches, as x0, y0, x1, y1."""
     x0, y0, x1, y1 = box.tolist()
     return math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
-
-
-def _free_place(
-    shape: tuple[int, int], size: tuple[int, int], boxes: list[np.ndarray], rng: np.random.Generator
-) -> tuple[int, int] | None:
-    """The top left corner of a place inside the image that touches no box; None if none was found in a few tries."""
-    (h, w), (height, width) = shape, size
-    if h > height or w > width:
-        return None
-    for _ in range(TRIES):
-        top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
-        apart = [
-            left + w + GAP <= x0 or x1 + GAP <= left or top + h + GAP <= y0 or y1 + GAP <= top
-            for x0, y0, x1, y1 in boxes
-        ]
-        if all(apart):
-            return top, left
-    return None
 
 
 def object_mask(scene: Scene, k: int) -> Bool[np.ndarray, "h w"]:

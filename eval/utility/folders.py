@@ -1,0 +1,88 @@
+"""What tasks on folders of real images may be told, and which of their images are for training; no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from omegaconf import MISSING
+
+from eval.utility.config import names_in, refuse_overlap
+from eval.utility.recipe import RecipeConfig
+
+
+@runtime_checkable
+class Named(Protocol):
+    """An image with the name that lists call it by."""
+
+    @property
+    def name(self) -> str:
+        """Its path below the folder, with forward slashes."""
+        ...
+
+
+Image = TypeVar("Image", bound=Named)
+
+
+@dataclass
+class FoldersConfig(RecipeConfig):
+    """Folders of real images to train, choose and test by, the synthetic ones, and one recipe for all arms."""
+
+    train: str = MISSING
+    val: str | None = None
+    """Folder of real images that choose the checkpoint of every arm ..."""
+    val_list: str | None = None
+    """... or a text file of names below `train` that do, as `data.val_list` of train.py: none of them is trained on."""
+    train_list: str | None = None
+    """Text file of the names below `train` to train on, as `data.file_list` of train.py; null: all."""
+    test: str | None = None
+    """null, while the recipe is tuned on real images alone: the validation images are scored instead."""
+    synthetic: str | None = None
+    """What `sample.py` wrote; null: baseline and controls only."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming field, value and what is allowed."""
+        super().__post_init__()
+        if self.val is None and self.val_list is None:
+            raise ValueError(
+                "val=... is missing: a folder of real images that choose the checkpoint, or val_list=FILE of names in train"
+            )
+        if self.val is not None and self.val_list is not None:
+            raise ValueError("val and val_list both say what to validate by: give one of them")
+        if self.synthetic is not None and self.test is None:
+            raise ValueError(
+                "test=... is missing: without it val is scored, which a study with synthetic images must not"
+            )
+
+    def check_paths(self) -> None:
+        """ValueError unless the folders are there."""
+        for key, path in self.folders().items():
+            if not path.is_dir():
+                raise ValueError(f"{key}={path}: {'is a file, give a folder' if path.exists() else 'no such folder'}")
+
+    def folders(self) -> dict[str, Path]:
+        """Those given, by option."""
+        given = {key: getattr(self, key) for key in ("train", "val", "test", "synthetic")}
+        return {key: Path(path) for key, path in given.items() if path is not None}
+
+    def splits(self, found: dict[str, list[Image]]) -> dict[str, list[Image]]:
+        """The images for training, validation, where there is one the test, and the synthetic ones; `found` by option.
+
+        ValueError for a list that names none of train's images, names one twice or in both lists, or leaves none to
+        train on.
+        """
+        known = {image.name: image for image in found["train"]}
+        lists = {key: names_in(key, path) for key in ("train_list", "val_list") if (path := getattr(self, key))}
+        for key, names in lists.items():
+            if strange := next((name for name in names if name not in known), None):
+                raise ValueError(f"{key}={getattr(self, key)}: {strange} is no image below train={self.train}")
+        refuse_overlap(lists, "images")
+        held = lists.get("val_list", [])
+        wanted = {*lists.get("train_list", known)} - {*held}
+        if not wanted:
+            raise ValueError(f"val_list={self.val_list}: leaves no image below train={self.train} to train on")
+        return {
+            "train": [image for image in found["train"] if image.name in wanted],
+            "val": [known[name] for name in held] or found["val"],
+            **{key: found[key] for key in ("test",) if key in found},
+            "synthetic": found.get("synthetic", []),
+        }
