@@ -22,7 +22,6 @@ class ClassificationConfig(FoldersConfig):
     """How an image gets to size x size, as `data.fit` in training: crop, resize, pad or center_crop."""
     shift: float = 0.1
     """Training moves an image by up to this share of its side."""
-    steps: int = 400
     batch_size: int = 32
     lr: float = 2e-3
     scale_jitter: float = 1.2

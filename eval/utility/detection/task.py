@@ -25,7 +25,7 @@ from eval.utility.windows import pixel_scale
 class DetectionTask:
     """See `eval.utility.study.Task`."""
 
-    metrics = METRICS
+    metrics: tuple[str, ...] = METRICS
 
     def __init__(self, config: DetectionConfig) -> None:
         """Read all images; ValueError, one line, for what cannot be used or would make the test no test."""

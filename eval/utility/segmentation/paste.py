@@ -1,5 +1,7 @@
 """Copy-paste of foreground: the control that makes new pairs of image and label map for free."""
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -23,7 +25,8 @@ def copy_paste(pairs: list[Pair], count: int, seed: int) -> list[Pair]:
 
 def _objects(label_map: np.ndarray) -> list[tuple[tuple[slice, slice], np.ndarray]]:
     """Rows and columns of each object, and its mask in them."""
-    numbers, _ = ndimage.label(label_map > 0, TOUCHING)
+    labelled: Any = ndimage.label(label_map > 0, TOUCHING)  # its own annotation allows for a count alone
+    numbers = labelled[0]
     return [(place, numbers[place] == k) for k, place in enumerate(ndimage.find_objects(numbers), start=1)]
 
 
