@@ -47,7 +47,7 @@ def comparison(tmp_path):
     def build(n=60, *options):
         real, synthetic = write(tmp_path / "real", textures(n)), write(tmp_path / "synthetic", textures(12, seed=1))
         paths = [f"real={real}", f"synthetic={synthetic}", f"out={tmp_path / 'out'}", f"cache_dir={tmp_path / 'cache'}"]
-        return open_comparison(config_from_args([*paths, "features=domain", "floor_repeats=3", *options]))
+        return open_comparison(config_from_args([*paths, "features=domain", "floor_repeats=5", *options]))
 
     return build
 
@@ -121,6 +121,7 @@ def test_figures_use_the_unseen_half(comparison, fast, tmp_path):
     assert figures["frechet_domain"].n_real == figures["precision"].n_real == 30
     assert figures["share_near_real"].n_real == 60
     assert figures["kid_domain"].equal_n.n == 12
+    assert [evidence.covered for evidence in scores.privacy.evidence] == [1.0, 0.5]
     assert "trained on 30 real images; its figures and their floors use the other 30" in scores.notes[0]
     write_report(scores, card(scores), tmp_path / "out")
     assert "frechet_domain" in (tmp_path / "out" / "report.html").read_text()
