@@ -168,7 +168,7 @@ def _useful(study: dict[str, Any] | None) -> Question:
         f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)} and "
         f"{study['test_images']} real test images."
     )
-    warnings = [sentence for sentence in study["verdict"] if sentence.startswith("warning: ")]
+    warnings = [f"W{sentence[1:]}." for sentence in study["verdict"] if sentence.startswith("warning: ")]
     if study["seeds"] == 1:
         unknown = " ".join([f"{said} What another seed would give is not known.", *warnings])
         return _question("Useful?", "Cannot be told", "open", doubted=unknown)

@@ -87,7 +87,7 @@ def test_copies(changes, answer):
 
 def test_use_is_told_by_the_best_arm_against_the_best_control(studied):
     found = verdict_of(studied((0.01, -0.03, 0.05), (0.06, 0.02, 0.1)))[1]["Useful?"]
-    assert (found["answer"], found["doubted"]) == ("Yes", "warning: few")
+    assert (found["answer"], found["doubted"]) == ("Yes", "Warning: few.")
     headline, questions = verdict_of(studied((0.01, -0.03, 0.05)))
     assert questions["Useful?"]["answer"] == "No gain seen"
     assert (
@@ -95,7 +95,7 @@ def test_use_is_told_by_the_best_arm_against_the_best_control(studied):
         in (questions["Useful?"]["doubted"])
     )
     assert headline.endswith("no gain seen for training.")
-    assert questions["Useful?"]["doubted"].endswith("warning: few")
+    assert questions["Useful?"]["doubted"].endswith("Warning: few.")
     assert verdict_of(studied((-0.05, -0.08, -0.02)))[1]["Useful?"]["answer"] == "A loss"
     assert verdict_of(studied())[1]["Useful?"]["answer"] == "Not measured"
 
