@@ -79,17 +79,22 @@ class Privacy:
         }
 
 
-def audit_comparison(comparison: Comparison, features: Sets, extractor: str, membership: Membership | None) -> Privacy:
-    """Audit in grey pixels, images (n, h, w) of at most 32 a side, and in features (n, d), which `extractor` describes."""
+def audit_comparison(
+    comparison: Comparison, features: Sets | None, extractor: str, membership: Membership | None
+) -> Privacy:
+    """Audit in grey pixels, images (n, h, w) of at most 32 a side, and in features (n, d), which `extractor` describes.
+
+    `features` is None where the extractor has been trained on the training images, which it therefore tells from others.
+    """
     real, size, seed = comparison.real, comparison.real.thumbnail_size, comparison.config.seed
     train, synthetic = (small(side.thumbnails(), size) for side in (real, comparison.synthetic))
     held_out = None if comparison.holdout is None else small(comparison.holdout.thumbnails(), size)
     pixels = Sets(train, synthetic, held_out, real.covered(len(train)))
     to_train = tolerant_distances(pixels.synthetic, pixels.train)
-    evidence = [
-        _audit(PIXELS, to_train, pixels, tolerant_distances, seed),
-        _audit(extractor, feature_distances(features.synthetic, features.train), features, feature_distances, seed),
-    ]
+    evidence = [_audit(PIXELS, to_train, pixels, tolerant_distances, seed)]
+    if features is not None:
+        in_features = feature_distances(features.synthetic, features.train)
+        evidence.append(_audit(extractor, in_features, features, feature_distances, seed))
     return Privacy(evidence, membership, to_train.argmin(axis=1), to_train.min(axis=1))
 
 

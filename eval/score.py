@@ -36,9 +36,9 @@ def score(comparison: Comparison) -> Scores:
     real_labels = read_labels(comparison.real.folder, annotations)
     synthetic_labels = read_labels(comparison.synthetic.folder)
     if config.features == "domain":
-        extractor, kept, remarks = fit_domain(comparison.real, config)
+        extractor, kept, fresh, remarks = fit_domain(comparison.real, config)
     else:
-        extractor, kept, remarks = build_extractor(config), np.arange(len(comparison.real)), []
+        extractor, kept, fresh, remarks = build_extractor(config), np.arange(len(comparison.real)), True, []
     real = _features(comparison.real, extractor, config)[kept]
     synthetic = _features(comparison.synthetic, extractor, config)
     frechet, kid = _distances(real, synthetic, comparison, extractor)
@@ -57,7 +57,7 @@ def score(comparison: Comparison) -> Scores:
     amplified = {f.name.removeprefix("skew_"): f.worse for f in biased if f.name.startswith("skew_")}
     nearest, closeness = _nearest(comparison)
     held_out = None if comparison.holdout is None else _features(comparison.holdout, extractor, config)
-    features = Sets(real, synthetic, held_out, comparison.real.covered(len(real)))
+    features = Sets(real, synthetic, held_out, comparison.real.covered(len(real))) if fresh else None
     privacy = audit_comparison(comparison, features, extractor.description, membership)
     figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
     remarks = [*remarks, *holdout_note(comparison), *few]

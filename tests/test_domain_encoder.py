@@ -16,6 +16,7 @@ from eval.domain import fit_domain, split_rows
 from eval.domain_encoder import Settings, cropped, spoilt, train_encoder, vicreg_loss
 from eval.frechet import frechet_from_features
 from eval.report import write_report
+from eval.privacy_audit import PIXELS
 from eval.score import score
 
 SIDE = 32
@@ -132,6 +133,7 @@ def test_a_small_set_is_seen_whole_and_the_report_says_so(comparison, fast):
     scores = score(comparison(20))
     assert scores.figures[0].n_real == 20
     assert any("trained on all 20 real images" in note for note in scores.notes)
+    assert [evidence.distance for evidence in scores.privacy.evidence] == [PIXELS]
 
 
 def test_blur_and_lost_ground_are_told():
