@@ -15,8 +15,8 @@ from eval.config import config_from_args
 from eval.domain import fit_domain, split_rows
 from eval.domain_encoder import Settings, cropped, spoilt, train_encoder, vicreg_loss
 from eval.frechet import frechet_from_features
-from eval.report import write_report
 from eval.privacy_audit import PIXELS
+from eval.report import write_report
 from eval.score import score
 
 SIDE = 32
