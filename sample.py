@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from conf.command_line import run_command
 from conf.sample_schema import SampleConfig
-from conf.schema import TrainConfig, register_configs, to_plain, train_config_from_dict
-from data.folder import FolderConfig
+from conf.schema import TrainConfig, register_configs, to_plain
 from data.image_set import ImageSpec
 from data.libraries import medical
 from data.sample_folder import open_folder, read_given_up, write_given_up
@@ -26,8 +25,9 @@ from diffusion.timesteps import noise_levels
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
 from generation.output import finish, write_samples, write_trajectory
+from generation.rebuilt import reading, rebuild
 from generation.request import digest, make_request
-from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint, rebuild_network
+from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
 from training.endings import Interrupted, InterruptGuard
@@ -111,17 +111,6 @@ def draw_until_good(
         indices = [i for i, verdict in zip(indices, verdicts, strict=True) if verdict.fault is not None]
 
 
-def rebuild(checkpoint: Path, state: dict[str, Any], weights: str) -> tuple[TrainConfig, ImageSpec, nn.Module]:
-    """What a checkpoint describes; ValueError naming the file when its parts do not fit each other."""
-    try:
-        config, spec = train_config_from_dict(state["config"]), ImageSpec.from_dict(state["images"])
-        return config, spec, rebuild_network(state, weights=weights)
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise ValueError(
-            f"{checkpoint} is no whole checkpoint of this version: {str(error).splitlines()[0]}"
-        ) from error
-
-
 def check_abilities(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec) -> None:
     """ValueError where something is asked for that the checkpoint was not trained for."""
     if getattr(config.sampler, "variance", None) == "learned" and not run_config.diffusion.learned_variance:
@@ -166,12 +155,6 @@ def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, 
         return Judge(drawing, None)
     flips = {name: getattr(run_config.data, name) for name in ("hflip", "vflip", "rot90")}
     return Judge(drawing, load_real(config.reject_copies, spec, reading(run_config, spec), flips))
-
-
-def reading(run_config: TrainConfig, spec: ImageSpec) -> FolderConfig:
-    """How the training images were read and fitted, and what is given now is; of simulated ones nothing is known."""
-    data = run_config.data
-    return data if isinstance(data, FolderConfig) else FolderConfig(image_size=[spec.height, spec.width])
 
 
 def default_folder(checkpoint: Path) -> Path:

@@ -25,11 +25,12 @@ from data.components import instances
 from data.overlay import picture
 from data.sample_files import read_label_map, sample_files
 from data.sample_folder import read_manifest
-from data.writers import read_pixels, write_png
+from data.writers import file_values, read_pixels, write_png
 from training.checkpoint import find_checkpoint, load_checkpoint
 
 ROWS, COLUMNS, GAP = 5, 4, 16
 RESAMPLINGS = 500
+HEAD = ["| | real | generated | KS distance | its floor |", "|---|---|---|---|---|"]
 
 
 def main(ckpt, samples, out, min_area=4, seed=0):
@@ -43,7 +44,10 @@ def main(ckpt, samples, out, min_area=4, seed=0):
     real_areas = areas(real.label_maps(range(len(real))), int(min_area))
     drawn_areas = areas([read_label_map(sample) for sample in drawn], int(min_area))
     histograms(place / "objects.png", real_areas, drawn_areas)
-    text = "\n".join([*table(real_areas, drawn_areas, rng), "", *agreement(rows)])
+    objects = {"objects an image": counts, "pixels of an object": flat}
+    lines = [*HEAD, f"| images | {len(real)} | {len(drawn)} | | |", *table(objects, real_areas, drawn_areas, rng)]
+    lines += table({"brightness of an image": flat}, *brightness(real, drawn), rng)
+    text = "\n".join([*lines, "", *agreement(rows)])
     (place / "table.md").write_text(text + "\n")
     print(text)
 
@@ -65,10 +69,16 @@ def areas(maps, min_area):
     return [np.array([instance.area for instance in instances(m, min_area=min_area)], float) for m in maps]
 
 
-def table(real, drawn, rng):
-    lines = ["| | real | generated | KS distance | its floor |", "|---|---|---|---|---|"]
-    lines.append(f"| images | {len(real)} | {len(drawn)} | | |")
-    for name, values in {"objects an image": counts, "pixels of an object": flat}.items():
+def brightness(real, drawn):
+    """The median of each image, in the units of its file: of real ones and of samples, an array of one value an image."""
+    drawn = (read_pixels(sample.image, real.spec) for sample in drawn)
+    sides = ((real.integers([i])[0] for i in range(len(real))), drawn)
+    return [[np.median(file_values(pixels, real.spec), keepdims=True).ravel() for pixels in side] for side in sides]
+
+
+def table(measures, real, drawn, rng):
+    lines = []
+    for name, values in measures.items():
         cells = [f"{summary(values(side))}, mean {mean(side, values)}" for side in (real, drawn)]
         distance = ks_2samp(values(real), values(drawn)).statistic
         lines.append(f"| {name} | {' | '.join(cells)} | {distance:.3f} | {floor(real, drawn, values, rng):.3f} |")

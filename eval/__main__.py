@@ -17,7 +17,7 @@ def main(args: list[str]) -> int:
         return 0 if args else 2
     try:
         config = config_from_args(args)
-        study = None if config.utility is None else read_study(Path(config.utility).expanduser())
+        study = None if config.utility is None else read_study(Path(config.utility))
         comparison = open_comparison(config)
         from eval.card import card
         from eval.report import terminal_table, write_report

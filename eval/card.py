@@ -5,17 +5,17 @@
     verdict         {"headline": str, "questions": [{"question", "answer", "level", "trusted", "doubted"}], "rules": [str]}
                     level: yes | partly | no | open (cannot be told, or not measured); see eval.verdict
     figures         a list of figures (below), each with "question": faithful | varied | copies | mix
-    nearest         {"copies": int, "threshold": float, "closest": [{"synthetic", "real", "distance"}]}
+    copies          {"exact": int, "closest": [{"synthetic", "real", "distance"}]}, the pairs that report.html shows
+    privacy         {"verdict": passes | fails | cannot be told, "calibration": holdout | training, "sentences": [str],
+                    "rows": [{"name", "of": str, "value", "low", "high", "expected": float}]}; the interval is one of 95 %
     measurement     {"extractor", "resize", "range": str, "repeats", "seed": int}
     notes           [str]
-    provenance      {"real": {...}, "synthetic": {...}, "config": {...}, "versions": {...}}; see eval.provenance
+    provenance      {"real", "synthetic", "holdout" where there is one, "config", "versions"}; see eval.provenance
 
 and, only where it was measured:
 
     by_class        {class: [figures]}
     bias            {label: {"real": {value: share}, "synthetic": {value: share}, "amplifies_skew": "yes" | "no"}}
-    privacy         {"verdict": passes | fails | cannot be told, "sentences": [str], "rows": [{"name", "of": str, "value",
-                    "low", "high", "expected": float}]}; the interval is one of 95 %
     utility         {"task": str, "test_images", "seeds": int, "metrics": [str], "best_control": str, "verdict": [str],
                     "arms": [{"arm", "kind": baseline | control | synthetic, "note": str, "counts": {str: int},
                     "scores": {metric: {"mean", "by_seed"}}, "minus_best_control": {metric: {"difference", "low", "high"}}
@@ -69,7 +69,8 @@ def build_card(
         "title": "Real and synthetic images",
         "date": datetime.now(UTC).date().isoformat(),
         "figures": figures,
-        "nearest": metrics["nearest"],
+        "copies": {"exact": metrics["nearest"]["copies"], "closest": metrics["privacy"]["closest"]},
+        "privacy": _privacy(metrics["privacy"]),
         "measurement": {
             "extractor": first["extractor"], "resize": first["resize"], "range": first["range"],
             "repeats": first["floor"]["repeats"], "seed": metrics["config"]["seed"],
@@ -81,7 +82,6 @@ def build_card(
     sections = {
         "by_class": by_class,
         "bias": metrics.get("bias"),
-        "privacy": _privacy(metrics["privacy"]) if metrics.get("privacy") else None,
         "utility": utility,
     }
     found |= {name: section for name, section in sections.items() if section}
@@ -160,7 +160,8 @@ def _privacy(audit: dict[str, Any]) -> dict[str, Any]:
     membership = audit.get("membership")
     if membership:
         rows += [_row(words, "denoising loss", membership[key]) for key, words in _ATTACK.items()]
-    return {"verdict": audit["verdict"], "sentences": audit["words"], "rows": rows}
+    calibration = audit["evidence"][0]["calibration"]
+    return {"verdict": audit["verdict"], "calibration": calibration, "sentences": audit["words"], "rows": rows}
 
 
 def _row(name: str, of: str, interval: dict[str, float]) -> dict[str, Any]:

@@ -26,6 +26,10 @@ class Side:
     def __len__(self) -> int:
         return len(self.folder)
 
+    def covered(self, count: int) -> float:
+        """What share of the images in the folder `count` of them are."""
+        return count / self.folder.found
+
     def load(self, indices: Sequence[int] | np.ndarray, longest: int) -> np.ndarray:
         """Images (b, 3, h, w) in [0, 1], shrunk where a side is longer than `longest` pixels."""
         h, w = self.preparation.size
@@ -114,7 +118,7 @@ def open_comparison(config: EvalConfig) -> Comparison:
 
 def _open_holdout(config: EvalConfig, real: Side) -> Side:
     """The holdout; ValueError where it holds a training image or another kind of pixels."""
-    folder = open_folder(Path(str(config.holdout)).expanduser(), num=config.num, seed=config.seed)
+    folder = open_folder(Path(str(config.holdout)), num=config.num, seed=config.seed)
     if len(folder) < MIN_HOLDOUT:
         raise ValueError(f"holdout={folder.root}: {len(folder)} images, the audit needs {MIN_HOLDOUT} or more")
     if folder.kind != real.folder.kind:

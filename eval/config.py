@@ -15,6 +15,7 @@ FEATURES = ("random", "inception", "domain", "dinov2")
 DOMAINS = ("sar", "mri")
 DEVICES = ("auto", "cpu", "cuda")
 MIN_REAL = 6  # two disjoint sets of 3
+MIN_REPEATS = 5  # of a floor: where chance alone decides all five have one sign in 1 of 32 cases, four in 1 of 16
 USAGE = "python -m eval real=DIR synthetic=DIR out=DIR"
 INCEPTION_SHA256 = "6726825d"  # how the SHA-256 of pt_inception-2015-12-05-6726825d.pth begins
 
@@ -61,7 +62,7 @@ class EvalConfig:
     num: int | None = None
     """Use at most so many images of each folder, drawn with `seed`."""
     floor_repeats: int = 10
-    """Random splits of the real images behind every floor."""
+    """Random splits of the real images behind every floor, 5 or more."""
     seed: int = 0
     batch_size: int = 16
     """Images that go through the network together; on a CPU more cost page faults and memory, and gain nothing."""
@@ -77,7 +78,7 @@ class EvalConfig:
         _one_of("fit", self.fit, FITS)
         _one_of("device", self.device, DEVICES)
         _at_least("num", self.num, MIN_REAL)
-        _at_least("floor_repeats", self.floor_repeats, 1)
+        _at_least("floor_repeats", self.floor_repeats, MIN_REPEATS)
         _at_least("seed", self.seed, 0)
         _at_least("batch_size", self.batch_size, 1)
         self.size = _pair_of_ints("size", self.size)

@@ -198,19 +198,18 @@ def _shares(name: str, found: dict[str, Any]) -> str:
 
 
 def _copies(card: dict[str, Any], pictures: Pictures) -> str:
-    nearest = card["nearest"]
+    copies = card["copies"]
     sheet = "".join(_figure(picture) for picture in pictures.pairs)
     lead = (
         "The pairs of a synthetic image (left) and a real one (right) that are most alike in grey; shifts of a few pixels, "
-        f"flips and quarter turns are allowed for. Exact copies: {nearest['copies']}."
+        f"flips and quarter turns are allowed for. Exact copies: {copies['exact']}."
     )
     rows = [
         [*(_below(card, side, pair[side]) for side in ("synthetic", "real")), f"{pair['distance']:.4f}"]
-        for pair in nearest["closest"]
+        for pair in copies["closest"]
     ]
     files = details("The files", table(["synthetic", "real", "distance"], rows)) if rows else ""
-    found = privacy(card["privacy"]) if "privacy" in card else ""
-    return section("Copies", f'<p>{lead}</p><div class="pairs">{sheet}</div>{files}{found}')
+    return section("Copies", f'<p>{lead}</p><div class="pairs">{sheet}</div>{files}{privacy(card["privacy"])}')
 
 
 def _below(card: dict[str, Any], side: str, path: str) -> str:
@@ -225,7 +224,8 @@ def _provenance(card: dict[str, Any]) -> str:
     names = {"checkpoint": "Checkpoint", "sampler": "Sampler", "seed": "Seed of the samples"}
     rows = [[title, ", ".join(synthetic[key])] for key, title in names.items() if key in synthetic]
     rows += [
-        [f"Fingerprint of the {side} images", origin[side]["sha256"]] for side in ("real", "synthetic")
+        [f"Fingerprint of the {side} images", origin[side]["sha256"]]
+        for side in ("real", "synthetic", "holdout") if side in origin
     ]  # fmt: skip
     rows += [
         ["Extractor", measured["extractor"]], ["Resize", measured["resize"]],

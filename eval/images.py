@@ -32,11 +32,12 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The images of one folder in a fixed order, each of them decoded once."""
+    """The images of one folder in a fixed order, each of them decoded once; `found` in the folder before some were drawn."""
 
     root: Path
     paths: list[Path]
     images: list[ImageFile]
+    found: int
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -119,21 +120,22 @@ def open_folder(folder: Path, *, num: int | None = None, seed: int = 0) -> Image
     Raises ValueError that counts the unusable files and names the first.
     """
     paths = find_images(folder)
-    if num is not None and num < len(paths):
-        chosen = np.random.default_rng(seed).choice(len(paths), num, replace=False)
+    count = len(paths)
+    if num is not None and num < count:
+        chosen = np.random.default_rng(seed).choice(count, num, replace=False)
         paths = [paths[i] for i in sorted(chosen)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(tqdm(pool.map(_inspect, paths), f"reading {folder.name}", len(paths), leave=False, unit="image"))
-    bad = [(path, why) for path, why in zip(paths, found, strict=True) if isinstance(why, str)]
+        facts = list(tqdm(pool.map(_inspect, paths), f"reading {folder.name}", len(paths), leave=False, unit="image"))
+    bad = [(path, why) for path, why in zip(paths, facts, strict=True) if isinstance(why, str)]
     if bad:
         raise ValueError(f"{bad[0][0]}: {bad[0][1]} ({len(bad)} of {len(paths)} images in {folder} cannot be used)")
-    images = [image for image in found if isinstance(image, ImageFile)]
+    images = [image for image in facts if isinstance(image, ImageFile)]
     odd = next((i for i, image in enumerate(images) if image.kind != images[0].kind), None)
     if odd is not None:
         raise ValueError(
             f"{paths[odd]}: holds {images[odd].kind} pixels, but {paths[0]} {images[0].kind}: store all alike"
         )
-    return ImageFolder(folder, paths, images)
+    return ImageFolder(folder, paths, images, count)
 
 
 def _inspect(path: Path) -> ImageFile | str:

@@ -45,7 +45,8 @@ class Evidence:
 
     near: nearer to a training image than `threshold`. copies: so much nearer to one training image than to the next ones
     (`copy_threshold`, a ratio). control: so much nearer to one image of the holdout, which nobody copied. dcr: nearer to
-    the training set than to as large a holdout. The last two are None without a holdout.
+    the training set than to as large a holdout. The last two are None without a holdout. covered: the share of the
+    training images that were looked at; copies of the others are not seen.
     """
 
     distance: str
@@ -59,37 +60,42 @@ class Evidence:
     copies: Share
     control: float | None
     dcr: Share | None
+    covered: float = 1.0
 
     @property
     def copied(self) -> bool:
         """Whether more images stand out as near to one training image than chance and than the control explain.
 
         Samples unlike real images may stand out as near to some real image, too, but then as often to one of the holdout:
-        of those that do, a share of t / (t + h) would be near to the training set.
+        of those that do, a share of t / (t + h) would be near to the training set. Where the holdout is the larger set, t
+        of its images count, for among more images fewer stand out.
         """
         if self.control is None:
             return self.copies.p_value < ALPHA
-        x, y = round(self.copies.value * self.n_synthetic), round(self.control * self.n_synthetic)
-        return self.copies.p_value < ALPHA and float(binom.sf(x - 1, x + y, self._odds)) < ALPHA
+        x = round(self.copies.value * self.n_synthetic)
+        return self.copies.p_value < ALPHA and bool(self._beyond_control(x) < ALPHA)
 
-    @property
-    def _odds(self) -> float:
-        return self.n_train / (self.n_train + self.n_holdout)
-
-    @property
-    def shares(self) -> dict[str, Share]:
-        """The figures by their names for people."""
-        dcr = {} if self.dcr is None else {"to training rather than holdout": self.dcr}
-        return {"near": self.near, "stands out": self.copies, **dcr}
+    def _beyond_control(self, x: Any) -> Any:
+        """The probability that, of x in the training set and those of the control, so many are in the training set."""
+        assert self.control is not None
+        odds = self.n_train / (self.n_train + min(self.n_train, self.n_holdout))
+        return binom.sf(x - 1, x + round(self.control * self.n_synthetic), odds)
 
     @property
     def detectable(self) -> float:
-        """The share of copies among the synthetic images from which on one of the tests sees them."""
-        by_count = self.copies.critical - self.copies.expected
-        if self.dcr is None:
-            return by_count
-        against_control = np.log(ALPHA) / np.log(self._odds) / self.n_synthetic
-        return min(max(by_count, float(against_control)), 2 * (self.dcr.critical - self.dcr.expected))
+        """The share of copies among the synthetic images from which on one of the tests sees them.
+
+        That is the fewest images that would fail, so that a set with as many copies fails in about one of two cases.
+        """
+        n = self.n_synthetic
+        failing = self.copies.critical + 1 / n  # one more than `critical`, which does not fail yet
+        if self.dcr is not None:
+            beyond = self._beyond_control(np.arange(1, n + 1)) < ALPHA
+            failing = max(failing, float(1 + beyond.argmax()) / n if beyond.any() else 1.0)
+        found = failing - self.copies.expected  # so many stand out without having been copied
+        if self.dcr is not None:
+            found = min(found, 2 * (self.dcr.critical - self.dcr.expected))  # a copy moves it from a half to 1
+        return min(1.0, found / self.covered)
 
     @property
     def verdict(self) -> str:
@@ -116,7 +122,8 @@ class Evidence:
             return f"{dcr.value:.1%} are nearer to the training images than to as many others, 50 % would by chance"
         blurred = "; nearer to real images in general, as smoother images are" if self.near.p_value < ALPHA else ""
         if self.verdict == "passes":
-            return f"no sign of copies, which would show from {self.detectable:.1%} of the images on{blurred}"
+            part = "" if self.covered == 1 else f" (looked at: {self.covered:.0%} of the training images)"
+            return f"no sign of copies, which would show from {self.detectable:.1%} of the images on{part}{blurred}"
         return f"{self.n_holdout or self.n_train} images to compare with would only show copies from {self.detectable:.1%} on"
 
     def to_json(self) -> dict[str, Any]:
@@ -131,14 +138,20 @@ def audit(
     to_holdout: Float[np.ndarray, "n h"] | None,
     *,
     seed: int,
+    covered: float = 1.0,
 ) -> Evidence:
-    """What the distances from synthetic to training images say.
+    """What the distances from synthetic to training images say, which are the share `covered` of all training images.
 
     `calibrating`: those from the holdout to the training images; without one, those among the training images, infinite
     from each to itself. The calibrating images must be as many or more than 2, the training images 6 or more.
     """
     paired = to_holdout is None
     near, relative = _Count(calibrating.min(axis=1), paired), _Count(_prominence(calibrating), paired)
+    control = dcr = None
+    if to_holdout is not None:
+        some = np.random.default_rng(seed).permutation(to_holdout.shape[1])[: to_train.shape[1]]
+        control = relative.share(_prominence(to_holdout[:, some])).value
+        dcr = dcr_share(to_train, to_holdout, seed=seed)
     return Evidence(
         distance=distance,
         calibration="training" if paired else "holdout",
@@ -149,8 +162,9 @@ def audit(
         copy_threshold=relative.threshold,
         near=near.share(to_train.min(axis=1)),
         copies=relative.share(_prominence(to_train)),
-        control=None if to_holdout is None else relative.share(_prominence(to_holdout)).value,
-        dcr=None if to_holdout is None else dcr_share(to_train, to_holdout, seed=seed),
+        control=control,
+        dcr=dcr,
+        covered=covered,
     )
 
 

@@ -2,26 +2,33 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from eval.comparison import Comparison
-from eval.membership import Membership
+from eval.membership import Membership, attack
+from eval.nearest import nearest_distance
 from eval.privacy import Evidence, audit
-from eval.tolerant import feature_distances, tolerant_distances
+from eval.provenance import from_manifest
+from eval.tolerant import feature_distances, small, tolerant_distances
 
 Distances = Callable[[np.ndarray, np.ndarray], np.ndarray]
 PIXELS = "grey pixels at 32 or less a side, shifts of 2 of them, flips and quarter turns of square images allowed"
 
 
 class Sets(NamedTuple):
-    """The images of each kind, one a row; the holdout was not trained on, None where there is none."""
+    """The images of each kind, one a row; the holdout was not trained on, None where there is none.
+
+    `covered`: the share of all training images that `train` holds.
+    """
 
     train: np.ndarray
     synthetic: np.ndarray
     holdout: np.ndarray | None
+    covered: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,6 @@ class Privacy:
             )
         return words
 
-    @property
-    def calibration(self) -> str:
-        """The images that say what is near."""
-        return "images of the holdout" if self.evidence[0].calibration == "holdout" else "training images to each other"
-
     def closest(self, count: int) -> Int[np.ndarray, " k"]:
         """The synthetic images of the `count` closest pairs, closest first."""
         return np.argsort(self.distance, kind="stable")[:count]
@@ -77,20 +79,54 @@ class Privacy:
         }
 
 
-def audit_privacy(pixels: Sets, features: Sets, extractor: str, membership: Membership | None, *, seed: int) -> Privacy:
-    """Audit in pixels, images (n, h, w) of at most 32 a side, and in features (n, d), which `extractor` describes."""
+def audit_comparison(
+    comparison: Comparison, features: Sets | None, extractor: str, membership: Membership | None
+) -> Privacy:
+    """Audit in grey pixels, images (n, h, w) of at most 32 a side, and in features (n, d), which `extractor` describes.
+
+    `features` is None where the extractor has been trained on the training images, which it therefore tells from others.
+    """
+    real, size, seed = comparison.real, comparison.real.thumbnail_size, comparison.config.seed
+    train, synthetic = (small(side.thumbnails(), size) for side in (real, comparison.synthetic))
+    held_out = None if comparison.holdout is None else small(comparison.holdout.thumbnails(), size)
+    pixels = Sets(train, synthetic, held_out, real.covered(len(train)))
     to_train = tolerant_distances(pixels.synthetic, pixels.train)
-    evidence = [
-        _audit(PIXELS, to_train, pixels, tolerant_distances, seed),
-        _audit(extractor, feature_distances(features.synthetic, features.train), features, feature_distances, seed),
-    ]
+    evidence = [_audit(PIXELS, to_train, pixels, tolerant_distances, seed)]
+    if features is not None:
+        in_features = feature_distances(features.synthetic, features.train)
+        evidence.append(_audit(extractor, in_features, features, feature_distances, seed))
     return Privacy(evidence, membership, to_train.argmin(axis=1), to_train.min(axis=1))
+
+
+def membership_of(comparison: Comparison) -> Membership | None:
+    """The membership attack where its files are given; ValueError where the samples are another checkpoint's."""
+    config, folder = comparison.config, comparison.synthetic.folder
+    if config.membership_train is None or config.membership_holdout is None:
+        return None
+    membership = attack(Path(config.membership_train), Path(config.membership_holdout), seed=config.seed)
+    made_by = from_manifest(folder).get("checkpoint", [membership.checkpoint])
+    if made_by != [membership.checkpoint]:
+        raise ValueError(
+            f"membership_train={config.membership_train}: losses under the checkpoint {membership.checkpoint[:8]}, but the "
+            f"samples in {folder.root} were drawn from {', '.join(name[:8] for name in made_by)}: score that one"
+        )
+    return membership
+
+
+def holdout_note(comparison: Comparison) -> list[str]:
+    """A holdout that holds training images in other files would hide copies."""
+    if comparison.holdout is None:
+        return []
+    rows = comparison.holdout.thumbnails()
+    same = int((nearest_distance(rows, comparison.real.thumbnails()) == 0).sum())
+    note = f"{same} of the {len(rows)} images of the holdout look exactly like real ones: were they not trained on?"
+    return [note] if same else []
 
 
 def _audit(name: str, to_train: np.ndarray, sets: Sets, distances: Distances, seed: int) -> Evidence:
     if sets.holdout is None:
         among = distances(sets.train, sets.train)
         np.fill_diagonal(among, np.inf)
-        return audit(name, to_train, among, None, seed=seed)
+        return audit(name, to_train, among, None, seed=seed, covered=sets.covered)
     calibrating, to_holdout = distances(sets.holdout, sets.train), distances(sets.synthetic, sets.holdout)
-    return audit(name, to_train, calibrating, to_holdout, seed=seed)
+    return audit(name, to_train, calibrating, to_holdout, seed=seed, covered=sets.covered)

@@ -17,15 +17,19 @@ PACKAGES = ("speckle", "torch", "numpy", "pillow")
 
 
 def provenance(comparison: Comparison) -> dict[str, Any]:
-    """Of either side {"folder", "images", "sha256"}; of the synthetic one what its manifest says, too; config, versions.
+    """Of each side {"folder", "images", "sha256"}; of the synthetic one what its manifest says, too; config, versions.
+
+    "holdout" is there only where there is one.
 
     "checkpoint", "sampler" and "seed" list the values that stand in the manifest.jsonl, "request" is the request.json; each
     is there only where the folder has it.
     """
     real, synthetic = comparison.real.folder, comparison.synthetic.folder
+    held_out = comparison.holdout
     return {
         "real": _side(real),
-        "synthetic": _side(synthetic) | _from_manifest(synthetic) | _request(synthetic),
+        **({} if held_out is None else {"holdout": _side(held_out.folder)}),
+        "synthetic": _side(synthetic) | from_manifest(synthetic) | _request(synthetic),
         "config": asdict(comparison.config),
         "versions": {"python": platform.python_version(), **_versions()},
     }
@@ -41,7 +45,8 @@ def _side(folder: ImageFolder) -> dict[str, Any]:
     return found | {"sha256": fingerprint(image.sha256 for image in folder.images)}
 
 
-def _from_manifest(folder: ImageFolder) -> dict[str, list[Any]]:
+def from_manifest(folder: ImageFolder) -> dict[str, list[str]]:
+    """The values of KEYS that stand in the folder's manifest.jsonl beside the images compared; nothing without one."""
     path = folder.root / MANIFEST
     if not path.is_file():
         return {}

@@ -23,13 +23,13 @@ def write_report(scores: Scores, card: dict[str, Any], out: Path) -> None:
     """Write the files into `out`, each of them whole or not at all; `card` as eval.card makes it of `scores`."""
     out.mkdir(parents=True, exist_ok=True)
     comparison, nearest, privacy = scores.comparison, scores.nearest, scores.privacy
-    for name, found in (("nearest.png", nearest), ("near_copies.png", privacy)):
-        sheet = _pairs(comparison, found)
-        _replace(out / name, png_bytes(pairs(*sheet)))
-    suspects = [
-        Picture(data_uri(grid(np.stack(pair), 2)), f"{distance:.4f}") for *pair, distance in zip(*sheet, strict=True)
+    suspects = _pairs(comparison, privacy)
+    _replace(out / "nearest.png", png_bytes(pairs(*_pairs(comparison, nearest))))
+    _replace(out / "near_copies.png", png_bytes(pairs(*suspects)))
+    shown = [
+        Picture(data_uri(grid(np.stack(pair), 2)), f"{distance:.4f}") for *pair, distance in zip(*suspects, strict=True)
     ]
-    pictures = Pictures([_side(name, comparison) for name in ("real", "synthetic")], suspects)
+    pictures = Pictures([_side(name, comparison) for name in ("real", "synthetic")], shown)
     _replace(out / "report.html", report_html(card, pictures).encode())
     _replace(out / "card.json", _json(card))
     _replace(out / "metrics.json", _json(scores.to_json()))

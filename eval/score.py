@@ -1,6 +1,5 @@
 """From two opened folders to their figures."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +21,8 @@ from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.kernel import kernel_distance, mmd2
 from eval.labels import read_labels
 from eval.measure import Measurement
-from eval.membership import Membership, attack
 from eval.nearest import Nearest, find_nearest, share_closer
-from eval.privacy_audit import Privacy, Sets, audit_privacy
-from eval.tolerant import small
+from eval.privacy_audit import Sets, audit_comparison, holdout_note, membership_of
 
 
 def score(comparison: Comparison) -> Scores:
@@ -34,14 +31,14 @@ def score(comparison: Comparison) -> Scores:
     ValueError, one line, where the extractor's weights or the device cannot be had, or annotations cannot be read.
     """
     config = comparison.config
-    membership = _membership(config)
-    annotations = None if config.real_annotations is None else Path(config.real_annotations).expanduser()
+    membership = membership_of(comparison)
+    annotations = None if config.real_annotations is None else Path(config.real_annotations)
     real_labels = read_labels(comparison.real.folder, annotations)
     synthetic_labels = read_labels(comparison.synthetic.folder)
     if config.features == "domain":
-        extractor, kept, remarks = fit_domain(comparison.real, config)
+        extractor, kept, fresh, remarks = fit_domain(comparison.real, config)
     else:
-        extractor, kept, remarks = build_extractor(config), np.arange(len(comparison.real)), []
+        extractor, kept, fresh, remarks = build_extractor(config), np.arange(len(comparison.real)), True, []
     real = _features(comparison.real, extractor, config)[kept]
     synthetic = _features(comparison.synthetic, extractor, config)
     frechet, kid = _distances(real, synthetic, comparison, extractor)
@@ -57,15 +54,14 @@ def score(comparison: Comparison) -> Scores:
     measured = [_measured(measurement, comparison) for measurement in measure_domain(comparison)]
     bias = measure_bias(comparison, real_labels, synthetic_labels)
     biased = [_measured(measurement, comparison) for measurement in bias.measurements]
-    amplified = {
-        figure.name.removeprefix("skew_"): figure.worse for figure in biased if figure.name.startswith("skew_")
-    }
+    amplified = {f.name.removeprefix("skew_"): f.worse for f in biased if f.name.startswith("skew_")}
     nearest, closeness = _nearest(comparison)
     held_out = None if comparison.holdout is None else _features(comparison.holdout, extractor, config)
-    features = Sets(real, synthetic, held_out)
-    privacy = _privacy(comparison, features, extractor.description, membership)
+    features = Sets(real, synthetic, held_out, comparison.real.covered(len(real))) if fresh else None
+    privacy = audit_comparison(comparison, features, extractor.description, membership)
     figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
-    return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), [*remarks, *few])
+    remarks = [*remarks, *holdout_note(comparison), *few]
+    return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), remarks)
 
 
 def _nearest(comparison: Comparison) -> tuple[Nearest, Figure]:
@@ -104,34 +100,12 @@ def _of_class(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, e
 
 def _measured(measurement: Measurement, comparison: Comparison) -> Figure:
     """A measurement beside its floor, with the standard error of a bootstrap over images."""
-    name, real, synthetic, distance, method, source = (getattr(measurement, f.name) for f in fields(measurement))
-    error = bootstrap_error(distance, real, synthetic, seed=comparison.config.seed)
+    m = measurement
+    error = bootstrap_error(m.distance, m.real, m.synthetic, seed=comparison.config.seed)
     return _figure(
-        name,
-        distance,
-        real,
-        synthetic,
-        comparison,
-        source,
-        method=f"{method}; bootstrap over images",
-        standard_error=error,
-    )
-
-
-def _privacy(comparison: Comparison, features: Sets, extractor: str, membership: Membership | None) -> Privacy:
-    """The audit in pixels and in features."""
-    size, holdout = comparison.real.thumbnail_size, comparison.holdout
-    train, synthetic = (small(side.thumbnails(), size) for side in (comparison.real, comparison.synthetic))
-    pixels = Sets(train, synthetic, None if holdout is None else small(holdout.thumbnails(), size))
-    return audit_privacy(pixels, features, extractor, membership, seed=comparison.config.seed)
-
-
-def _membership(config: EvalConfig) -> Membership | None:
-    """The membership attack where its files are given."""
-    if config.membership_train is None or config.membership_holdout is None:
-        return None
-    files = (Path(name).expanduser() for name in (config.membership_train, config.membership_holdout))
-    return attack(*files, seed=config.seed)
+        m.name, m.distance, m.real, m.synthetic, comparison, m.source,
+        method=f"{m.method}; bootstrap over images", standard_error=error,
+    )  # fmt: skip
 
 
 def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:

@@ -1,5 +1,6 @@
 """The verdict in words: what can be trusted of the synthetic images and what not, by rules that the page states."""
 
+from statistics import NormalDist
 from typing import Any
 
 LEAST_REACH = 0.5  # of the floor: where a share falls below, the answer is no
@@ -12,13 +13,14 @@ RULES = [
     f"than {LEAST_REACH:.0%} of its floor; else partly. Varied: the same by recall and coverage.",
     f"Instead of a yes it is said that it cannot be told where a loss of {UNSEEN_LOSS:.0%} of one of these shares could have "
     "gone unseen at this n.",
-    "Free of copies: no where a synthetic image is a real one, or the privacy audit fails; no sign of any where it passes. "
-    "Without an audit only distances between pixels are known: then it is in doubt where more synthetic images lie near a "
-    "real one than real images do, and else none are seen, which proves less.",
+    "Free of copies, of the real images given, which must be those that were trained on: no where a synthetic image is one "
+    "of them, or the privacy audit fails. Where it passes there is no sign of any; without a holdout none are seen, which "
+    "proves less. Where it cannot tell, it is in doubt if more synthetic images lie near a real one than real images do.",
     "Same mix: yes where no figure of bias tells the sets apart, else it differs. Shares that were asked for when sampling "
     "say what was asked for.",
-    "Useful: by the synthetic arm with the best mean against the best arm that saw no synthetic image. Yes where the 95 % "
-    "interval of the difference lies above 0, a loss where it lies below, else no gain is seen.",
+    "Useful: by the synthetic arm with the best mean against the best arm that saw no synthetic image. The best of several "
+    "looks good by chance, too, so the 95 % interval of the difference is widened as if for all synthetic arms at once "
+    "(Bonferroni). Yes where it lies above 0, a loss where it lies below, else no gain is seen. One seed cannot tell.",
 ]
 
 Question = dict[str, Any]
@@ -53,7 +55,7 @@ def _headline(faithful: Question, varied: Question, copies: Question, useful: Qu
     use = {
         "yes": "of use for training",
         "no": useful["answer"].lower() + " for training",
-        "open": "their use not measured",
+        "open": "their use " + useful["answer"].lower(),
     }
     return f"{said}; {no_copies[copies['level']]}; {use[useful['level']]}."
 
@@ -67,7 +69,7 @@ def _likeness(card: dict[str, Any], question: str, shares: tuple[str, str]) -> Q
     figures = [figure for figure in card["figures"] if figure["question"] == question]
     worse = [figure for figure in figures if figure["worse"]]
     known = {figure["name"]: figure for figure in figures if figure["name"] in shares}
-    title, n = f"{question.capitalize()}?", figures[0]["n"]
+    title, n = f"{question.capitalize()}?", _sizes(figures)
     reached = " ".join(_SENTENCES[name](figure) for name, figure in known.items())
     if worse:
         told = f"Told from real images by {len(worse)} of {len(figures)} measures at n = {n}."
@@ -83,6 +85,13 @@ def _likeness(card: dict[str, Any], question: str, shares: tuple[str, str]) -> Q
         )
         return _question(title, "Cannot be told", "open", doubted=doubted)
     return _question(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
+
+
+def _sizes(figures: list[dict[str, Any]]) -> str:
+    """The n of the figures, which is smaller where only half of the real images can be used (features=domain)."""
+    sizes = [figure["n"] for figure in figures]
+    low, high = min(sizes), max(sizes)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _percent(value: float) -> str:
@@ -110,28 +119,27 @@ _SENTENCES = {
 
 
 def _copies(card: dict[str, Any]) -> Question:
-    title, exact, audit = "Free of copies?", card["nearest"]["copies"], card.get("privacy")
+    title, exact, audit = "Free of copies?", card["copies"]["exact"], card["privacy"]
     if exact:
         are = "image is an exact copy of a real one" if exact == 1 else "images are exact copies of real ones"
         return _question(title, "No", "no", doubted=f"{exact} synthetic {are}.")
-    if audit and audit["verdict"] == "fails":
+    if audit["verdict"] == "fails":
         return _question(title, "No", "no", doubted="The privacy audit fails: see below.")
-    if audit and audit["verdict"] == "passes":
+    if audit["verdict"] == "passes":
         passed = "The privacy audit passes: how many copies it would have noticed is said with it, below."
-        return _question(title, "No sign of any", "yes", trusted=passed)
-    near = next((figure for figure in card["figures"] if figure["question"] == "copies"), None)
-    share = "" if near is None else (
+        if audit["calibration"] == "holdout":
+            return _question(title, "No sign of any", "yes", trusted=passed)
+        limits = "It had no holdout, so it does not know how near images that nobody copied would lie."
+        return _question(title, "None seen", "partly", trusted=passed, doubted=limits)
+    near = next(figure for figure in card["figures"] if figure["question"] == "copies")
+    share = (
         f"{_percent(near['synthetic']['mean'])} lie as near to a real image as the closest 1 % of the real images to each "
         f"other; of new real images {_percent(near['floor']['mean'])} do."
-    )  # fmt: skip
-    if near is not None and near["worse"]:
-        return _question(title, "In doubt", "partly", doubted=share)
-    if audit:
-        return _question(
-            title, "Cannot be told", "open", trusted=share, doubted="The privacy audit cannot tell: see below."
-        )
-    limits = "Only distances between pixels were compared: this is no privacy audit."
-    return _question(title, "None seen", "partly", trusted=share, doubted=limits)
+    )
+    unknown = "The privacy audit cannot tell: see below."
+    if near["worse"]:
+        return _question(title, "In doubt", "partly", doubted=f"{share} {unknown}")
+    return _question(title, "Cannot be told", "open", trusted=share, doubted=unknown)
 
 
 def _mix(card: dict[str, Any]) -> Question:
@@ -140,7 +148,7 @@ def _mix(card: dict[str, Any]) -> Question:
     if not worse:
         same = ", ".join(figure["title"].lower() for figure in figures)
         return _question(
-            "Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {figures[0]['n']}."
+            "Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {_sizes(figures)}."
         )
     return _question("Same mix?", "Differs", "partly", doubted=f"Other than in the real images: {', '.join(worse)}.")
 
@@ -153,12 +161,27 @@ def _useful(study: dict[str, Any] | None) -> Question:
         )
     metric = study["metrics"][0]
     best = max(arms, key=lambda arm: arm["scores"][metric]["mean"])
-    gap = best["minus_best_control"][metric]
+    difference, low, high = _best_of(len(arms), best["minus_best_control"][metric])
+    chosen = f", widened for the choice among {len(arms)} arms" if len(arms) > 1 else ""
     said = (
-        f"{best['arm']}: {metric} {gap['difference']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}] over the best control, "
+        f"{best['arm']}: {metric} {difference:+.3f} [{low:+.3f}, {high:+.3f}{chosen}] over the best control, "
         f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)} and "
         f"{study['test_images']} real test images."
     )
-    if gap["low"] > 0:
-        return _question("Useful?", "Yes", "yes", trusted=said)
-    return _question("Useful?", "A loss" if gap["high"] < 0 else "No gain seen", "no", doubted=said)
+    warnings = [f"W{sentence[1:]}." for sentence in study["verdict"] if sentence.startswith("warning: ")]
+    if study["seeds"] == 1:
+        unknown = " ".join([f"{said} What another seed would give is not known.", *warnings])
+        return _question("Useful?", "Cannot be told", "open", doubted=unknown)
+    if low > 0:
+        return _question("Useful?", "Yes", "yes", trusted=said, doubted=" ".join(warnings))
+    return _question("Useful?", "A loss" if high < 0 else "No gain seen", "no", doubted=" ".join([said, *warnings]))
+
+
+def _best_of(arms: int, gap: dict[str, float]) -> tuple[float, float, float]:
+    """The difference of the best of so many arms, and its 95 % interval after Bonferroni.
+
+    Each side is widened by the ratio of the normal quantiles at 0.025 / arms and 0.025.
+    """
+    factor = NormalDist().inv_cdf(1 - 0.025 / arms) / NormalDist().inv_cdf(0.975)
+    middle = gap["difference"]
+    return middle, middle - factor * (middle - gap["low"]), middle + factor * (gap["high"] - middle)

@@ -27,10 +27,7 @@ def metrics(**changes: Any) -> dict[str, Any]:
         "precision": figure(0.9, 0.9, higher=True), "recall": figure(0.9, 0.9, higher=True),
         "density": figure(1.0, 1.0, higher=True), "coverage": figure(0.9, 0.9, higher=True),
         "share_near_real": figure(0.03, 0.03, 0.01),
-        "nearest": {
-            "copies": 0, "threshold": 0.02,
-            "closest": [{"synthetic": "/s/images/1.png", "real": "/r/a/2.png", "distance": 0.03}],
-        },
+        "nearest": {"copies": 0, "threshold": 0.02, "closest": []}, "privacy": audit("passes"),
         "notes": [], "config": {"real": "/r", "synthetic": "/s", "seed": 7}, **changes,
     }  # fmt: skip
 
@@ -52,15 +49,16 @@ def share(value: float, low: float, high: float, expected: float) -> dict[str, f
     return {"value": value, "low": low, "high": high, "expected": expected, "critical": high, "p_value": 0.5}
 
 
-def audit(verdict: str) -> dict[str, Any]:
+def audit(verdict: str, calibration: str = "holdout") -> dict[str, Any]:
     """What metrics.json says of privacy."""
     evidence = {
-        "distance": "grey pixels", "near": share(0.02, 0.01, 0.04, 0.01), "copies": share(0.0, 0.0, 0.01, 0.01),
+        "distance": "grey pixels", "calibration": calibration, "near": share(0.02, 0.01, 0.04, 0.01), "copies": share(0.0, 0.0, 0.01, 0.01),
         "dcr": share(0.51, 0.44, 0.58, 0.5), "control": 0.0, "verdict": verdict,
     }  # fmt: skip
     membership = {"auc": share(0.52, 0.47, 0.57, 0.5), "tpr": share(0.01, 0.0, 0.03, 0.01)}
     words = [f"grey pixels: {verdict}: for a reason"]
-    return {"verdict": verdict, "words": words, "evidence": [evidence], "membership": membership}
+    closest = [{"synthetic": "/s/images/1.png", "real": "/r/a/2.png", "distance": 0.03}]
+    return {"verdict": verdict, "words": words, "evidence": [evidence], "membership": membership, "closest": closest}
 
 
 def arm(name: str, kind: str, mean: float, gap: tuple[float, float, float] | None) -> dict[str, Any]:
@@ -73,11 +71,13 @@ def arm(name: str, kind: str, mean: float, gap: tuple[float, float, float] | Non
     }  # fmt: skip
 
 
-def study(*gaps: tuple[float, float, float]) -> dict[str, Any]:
+def study(*gaps: tuple[float, float, float], seeds: int = 2) -> dict[str, Any]:
     """What utility.json holds, with a synthetic arm for each gap."""
     arms = [arm("real", "baseline", 0.4, (-0.1, -0.2, -0.05)), arm("oversampled", "control", 0.5, None)]
     arms += [arm(f"+{i + 1}", "synthetic", 0.5 + gap[0], gap) for i, gap in enumerate(gaps)]
+    for found in arms:
+        found["scores"]["AP50"]["by_seed"] = found["scores"]["AP50"]["by_seed"][:seeds]
     return {
-        "task": "detection", "test_images": 100, "best_control": "oversampled", "knee": None, "verdict": ["so it is"],
+        "task": "detection", "test_images": 100, "best_control": "oversampled", "knee": None, "verdict": ["so it is", "warning: few"],
         "arms": arms, "runs": {}, "settings": {},
     }  # fmt: skip

@@ -15,6 +15,7 @@ from eval.config import config_from_args
 from eval.domain import fit_domain, split_rows
 from eval.domain_encoder import Settings, cropped, spoilt, train_encoder, vicreg_loss
 from eval.frechet import frechet_from_features
+from eval.privacy_audit import PIXELS
 from eval.report import write_report
 from eval.score import score
 
@@ -47,7 +48,7 @@ def comparison(tmp_path):
     def build(n=60, *options):
         real, synthetic = write(tmp_path / "real", textures(n)), write(tmp_path / "synthetic", textures(12, seed=1))
         paths = [f"real={real}", f"synthetic={synthetic}", f"out={tmp_path / 'out'}", f"cache_dir={tmp_path / 'cache'}"]
-        return open_comparison(config_from_args([*paths, "features=domain", "floor_repeats=3", *options]))
+        return open_comparison(config_from_args([*paths, "features=domain", "floor_repeats=5", *options]))
 
     return build
 
@@ -121,6 +122,7 @@ def test_figures_use_the_unseen_half(comparison, fast, tmp_path):
     assert figures["frechet_domain"].n_real == figures["precision"].n_real == 30
     assert figures["share_near_real"].n_real == 60
     assert figures["kid_domain"].equal_n.n == 12
+    assert [evidence.covered for evidence in scores.privacy.evidence] == [1.0, 0.5]
     assert "trained on 30 real images; its figures and their floors use the other 30" in scores.notes[0]
     write_report(scores, card(scores), tmp_path / "out")
     assert "frechet_domain" in (tmp_path / "out" / "report.html").read_text()
@@ -131,6 +133,7 @@ def test_a_small_set_is_seen_whole_and_the_report_says_so(comparison, fast):
     scores = score(comparison(20))
     assert scores.figures[0].n_real == 20
     assert any("trained on all 20 real images" in note for note in scores.notes)
+    assert [evidence.distance for evidence in scores.privacy.evidence] == [PIXELS]
 
 
 def test_blur_and_lost_ground_are_told():

@@ -61,7 +61,7 @@ def scored(tmp_path, real, synthetic, *options):
         f"synthetic={synthetic}",
         f"out={tmp_path / 'out'}",
         f"cache_dir={tmp_path / 'cache'}",
-        "floor_repeats=4",
+        "floor_repeats=5",
     ]
     return score(open_comparison(config_from_args([*args, *options])))
 

@@ -21,8 +21,8 @@ def verdict_of(utility=None, **changes):
 
 @pytest.fixture
 def studied(tmp_path):
-    def read(*gaps):
-        (tmp_path / "utility.json").write_text(json.dumps(study(*gaps)))
+    def read(*gaps, seeds=2):
+        (tmp_path / "utility.json").write_text(json.dumps(study(*gaps, seeds=seeds)))
         return read_study(tmp_path / "utility.json")
 
     return read
@@ -31,8 +31,7 @@ def studied(tmp_path):
 def test_real_images_among_themselves_are_faithful_and_varied():
     headline, questions = verdict_of()
     assert [questions[name]["answer"] for name in ("Faithful?", "Varied?")] == ["Yes", "Yes"]
-    assert questions["Free of copies?"]["answer"] == "None seen"
-    assert "no privacy audit" in questions["Free of copies?"]["doubted"]
+    assert questions["Free of copies?"]["answer"] == "No sign of any"
     assert questions["Useful?"]["answer"] == "Not measured"
     assert headline.startswith("Not to be told from the real images")
     assert "Same mix?" not in questions
@@ -73,9 +72,11 @@ def test_what_would_go_unseen_cannot_be_told():
         ({"nearest": metrics()["nearest"] | {"copies": 1}, "privacy": audit("passes")}, "No"),
         ({"privacy": audit("fails")}, "No"),
         ({"privacy": audit("passes")}, "No sign of any"),
+        ({"privacy": audit("passes", "training")}, "None seen"),
+        ({"privacy": audit("fails", "training")}, "No"),
         ({"privacy": audit("cannot be told")}, "Cannot be told"),
-        ({"share_near_real": figure(0.2, 0.03)}, "In doubt"),
-        ({"share_near_real": figure(0.0, 0.2)}, "None seen"),
+        ({"privacy": audit("cannot be told"), "share_near_real": figure(0.2, 0.03)}, "In doubt"),
+        ({"share_near_real": figure(0.2, 0.03)}, "No sign of any"),
     ],
 )
 def test_copies(changes, answer):
@@ -85,7 +86,8 @@ def test_copies(changes, answer):
 
 
 def test_use_is_told_by_the_best_arm_against_the_best_control(studied):
-    assert verdict_of(studied((0.01, -0.03, 0.05), (0.06, 0.02, 0.1)))[1]["Useful?"]["answer"] == "Yes"
+    found = verdict_of(studied((0.01, -0.03, 0.05), (0.06, 0.02, 0.1)))[1]["Useful?"]
+    assert (found["answer"], found["doubted"]) == ("Yes", "Warning: few.")
     headline, questions = verdict_of(studied((0.01, -0.03, 0.05)))
     assert questions["Useful?"]["answer"] == "No gain seen"
     assert (
@@ -93,8 +95,30 @@ def test_use_is_told_by_the_best_arm_against_the_best_control(studied):
         in (questions["Useful?"]["doubted"])
     )
     assert headline.endswith("no gain seen for training.")
+    assert questions["Useful?"]["doubted"].endswith("Warning: few.")
     assert verdict_of(studied((-0.05, -0.08, -0.02)))[1]["Useful?"]["answer"] == "A loss"
     assert verdict_of(studied())[1]["Useful?"]["answer"] == "Not measured"
+
+
+def test_the_best_of_several_arms_must_gain_more_than_one_alone(studied):
+    barely = (0.06, 0.002, 0.118)
+    assert verdict_of(studied(barely))[1]["Useful?"]["answer"] == "Yes"
+    found = verdict_of(studied((0.0, -0.1, 0.1), barely))[1]["Useful?"]
+    assert found["answer"] == "No gain seen"
+    # 1.96 becomes the normal quantile at 1 - 0.0125, 2.2414: 0.058 * 2.2414 / 1.96 = 0.0663
+    assert "+2: AP50 +0.060 [-0.006, +0.126, widened for the choice among 2 arms]" in found["doubted"]
+
+
+def test_one_seed_tells_nothing_of_others(studied):
+    headline, questions = verdict_of(studied((0.06, 0.02, 0.1), seeds=1))
+    assert questions["Useful?"]["answer"] == "Cannot be told"
+    assert headline.endswith("; their use cannot be told.")
+    assert "with 1 seed and" in questions["Useful?"]["doubted"]
+
+
+def test_the_n_of_figures_that_differ_in_it_is_given_as_a_range():
+    _, questions = verdict_of(sar_looks=figure(0.5, 0.1, n=200))
+    assert "Told from real images by 1 of 4 measures at n = 100 to 200." in questions["Faithful?"]["doubted"]
 
 
 def test_the_mix_is_asked_for_where_it_was_measured():
@@ -119,13 +143,15 @@ def test_every_figure_has_a_title_and_a_question():
 def test_the_card_is_plain_json_and_names_what_it_lacks(studied):
     plain = build_card(metrics(), origin())
     assert json.loads(json.dumps(plain)) == plain
-    assert not {"by_class", "bias", "privacy", "utility"} & plain.keys()
+    assert not {"by_class", "bias", "utility"} & plain.keys()
+    assert plain["copies"]["closest"] == audit("passes")["closest"]
     rich = build_card(
-        metrics(by_class={"a": {"recall": figure(0.5, 0.9, higher=True)}}, privacy=audit("passes"), bias={}),
+        metrics(by_class={"a": {"recall": figure(0.5, 0.9, higher=True)}}, bias={}),
         origin(),
         studied((0.1, 0.0, 0.2)),
     )
     assert rich["by_class"]["a"][0]["worse"] is True
+    assert (rich["privacy"]["calibration"], "nearest" in rich) == ("holdout", False)
     assert [row["expected"] for row in rich["privacy"]["rows"]] == [0.01, 0.01, 0.5, 0.5, 0.01]
     assert "runs" not in rich["utility"]
 
@@ -161,5 +187,6 @@ def test_provenance_is_read_beside_the_images(tmp_path, images):
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in images.iterdir()]
     assert found["real"] == {"folder": str(images), "images": 12, "sha256": fingerprint(hashes)}
     assert found["config"]["synthetic"] == str(samples)
+    assert "holdout" not in found
     (samples / "request.json").write_text("not JSON")
     assert "request" not in provenance(open_comparison(config))["synthetic"]

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -54,13 +55,13 @@ def metrics_of(tmp_path):
 
 
 def test_every_figure_stands_with_its_floor(folders, tmp_path):
-    assert main([*folders, "seed=3", "floor_repeats=4"]) == 0
+    assert main([*folders, "seed=3", "floor_repeats=5"]) == 0
     metrics = metrics_of(tmp_path)
     assert "fid" not in metrics
     for name in FIGURES:
         figure = metrics[name]
         assert (figure["n_real"], figure["n_synthetic"]) == (24, 10)
-        assert (figure["floor"]["n"], figure["floor"]["repeats"]) == (10, 4)
+        assert (figure["floor"]["n"], figure["floor"]["repeats"]) == (10, 5)
         assert figure["floor"]["low"] <= figure["floor"]["mean"] <= figure["floor"]["high"]
         assert figure["matched"]["n"] == 10
         assert figure["resize"] == "none, all 32x32"
@@ -162,7 +163,7 @@ BAD = {
     "num=5: must be 6 or more": ["num=5"],
     "num=2.5": ["num=2.5"],
     "batch_size=0": ["batch_size=0"],
-    "floor_repeats=0": ["floor_repeats=0"],
+    "floor_repeats=4: must be 5 or more": ["floor_repeats=4"],
     "features=inceptoin: must be one of random, inception": ["features=inceptoin"],
     "fit=squash: must be one of": ["fit=squash"],
     "device=tpu": ["device=tpu"],
@@ -216,6 +217,14 @@ def broken_folders(tmp_path):
     write(tmp_path / "deep", 4, seed=0, dtype=np.uint16, high=65536)
     write(tmp_path / "real" / "class", 24, seed=0, dtype=np.uint16, high=4096)
     yield "deep", "leave the 0..4095 of"
+
+
+def test_a_path_that_may_be_left_out_is_read_as_typed(folders):
+    config = config_from_args([*folders, "holdout=null"])
+    assert config.holdout is None
+    for typed in ("012", "{a: b}", "[x]", "a,b: c"):
+        with pytest.raises(ValueError, match=re.escape(f"holdout={typed}: no such folder")):
+            config_from_args([*folders, f"holdout={typed}"])
 
 
 def test_a_holdout_that_is_none(folders, tmp_path, capsys):

@@ -19,14 +19,15 @@ def points(n, seed, d=6):
     return random.standard_normal((n, d)) * random.lognormal(0, 0.8, (n, 1))
 
 
-def judged(synthetic, train, holdout, distances=feature_distances, seed=0):
+def judged(synthetic, train, holdout, distances=feature_distances, seed=0, covered=1.0):
     """With a holdout, or None."""
     to_train = distances(synthetic, train)
     if holdout is None:
         among = distances(train, train)
         np.fill_diagonal(among, np.inf)
-        return audit("test", to_train, among, None, seed=seed)
-    return audit("test", to_train, distances(holdout, train), distances(synthetic, holdout), seed=seed)
+        return audit("test", to_train, among, None, seed=seed, covered=covered)
+    to_holdout = distances(synthetic, holdout)
+    return audit("test", to_train, distances(holdout, train), to_holdout, seed=seed, covered=covered)
 
 
 def test_dcr_share_is_the_mean_over_all_draws():
@@ -74,6 +75,44 @@ def test_blurred_samples_are_near_but_no_copies():
     ]
     assert np.mean([evidence.near.value for evidence in found]) > 0.02
     assert sum(evidence.verdict == "fails" for evidence in found) <= 1
+
+
+def test_samples_unlike_real_images_stand_out_from_as_much_of_a_larger_holdout():
+    """With heavy tails many lie alone beside a real image; of a holdout of 400 as many count as there are of training."""
+    random = np.random.default_rng(9)
+    found = []
+    for i in range(20):
+        samples = points(150, 3 * i) * random.lognormal(0, 1, (150, 1))
+        found.append(judged(samples, points(100, 3 * i + 1), points(400, 3 * i + 2), seed=i))
+    x, y = (np.mean(shares) for shares in zip(*((e.copies.value, e.control) for e in found), strict=True))
+    assert x > 0.02, "more stand out than among real images"
+    assert y > x / 2, "among all 400 it would be a tenth"
+    assert sum(evidence.copied for evidence in found) <= 1
+
+
+@pytest.mark.parametrize("n_holdout", [120, 400, None])
+def test_as_many_copies_as_it_names_are_seen_in_half_of_all_cases(n_holdout):
+    failed = {0: 0, -4: 0, 4: 0}
+    for i in range(16):
+        synthetic, train = points(100, 3 * i), points(120, 3 * i + 1)
+        holdout = None if n_holdout is None else points(n_holdout, 3 * i + 2)
+        named = round(100 * judged(synthetic, train, holdout).detectable)
+        for more in failed:
+            copied = synthetic.copy()
+            copied[: max(0, named + more)] = train[: max(0, named + more)]
+            failed[more] += judged(copied, train, holdout).verdict == "fails"
+    assert failed[-4] <= 4
+    assert failed[0] >= 5
+    assert failed[4] >= 14
+
+
+def test_copies_of_images_that_were_not_looked_at_count_as_unseen():
+    sets = points(200, 0), points(200, 1), points(200, 2)
+    whole, half = judged(*sets), judged(*sets, covered=0.5)
+    assert half.detectable == pytest.approx(2 * whole.detectable)
+    assert (whole.verdict, judged(*sets, covered=0.1).verdict) == ("passes", "cannot be told")
+    assert "looked at: 50% of the training images" in half.words
+    assert "looked at" not in whole.words
 
 
 def test_a_few_copies_and_copies_of_one_image_fail():
@@ -155,5 +194,5 @@ def test_replay_fails_however_disguised(disguise, with_holdout):
 def test_fresh_fields_pass(with_holdout):
     for seed in (0, 3, 6):
         holdout = fields(110, seed + 1) if with_holdout else None
-        evidence = judged(fields(80, seed), fields(110, seed + 2), holdout, tolerant_distances)
+        evidence = judged(fields(160, seed), fields(110, seed + 2), holdout, tolerant_distances)
         assert evidence.verdict == "passes", evidence.words

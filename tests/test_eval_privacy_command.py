@@ -10,6 +10,9 @@ from scipy.ndimage import gaussian_filter
 from test_eval_membership import write as write_losses
 
 from eval.__main__ import main
+from eval.comparison import open_comparison
+from eval.config import config_from_args
+from eval.privacy_audit import holdout_note, membership_of
 
 
 def write_fields(folder, count, seed):
@@ -28,11 +31,12 @@ def write_fields(folder, count, seed):
 def sets(tmp_path_factory):
     """Training images, a holdout and an honest sampler's images, all of one distribution."""
     root = tmp_path_factory.mktemp("sets")
-    return {name: write_fields(root / name, 90, seed) for seed, name in enumerate(("train", "holdout", "honest"))}
+    counts = {"train": 90, "holdout": 90, "honest": 160}
+    return {name: write_fields(root / name, count, seed) for seed, (name, count) in enumerate(counts.items())}
 
 
 def evaluate(tmp_path, sets, synthetic, *options):
-    arguments = [f"real={sets['train']}", f"synthetic={synthetic}", f"out={tmp_path / 'out'}", "floor_repeats=3"]
+    arguments = [f"real={sets['train']}", f"synthetic={synthetic}", f"out={tmp_path / 'out'}", "floor_repeats=5"]
     assert main([*arguments, f"cache_dir={tmp_path / 'cache'}", *options]) == 0
     return json.loads((tmp_path / "out" / "metrics.json").read_text())
 
@@ -83,3 +87,40 @@ def test_membership_joins_the_verdict(tmp_path, sets):
     assert privacy["verdict"] == privacy["membership"]["verdict"] == "fails"
     assert privacy["membership"]["auc"]["low"] > 0.5
     assert {evidence["verdict"] for evidence in privacy["evidence"]} == {"passes"}
+
+
+def opened(tmp_path, sets, synthetic, *options):
+    paths = [f"real={sets['train']}", f"synthetic={synthetic}", f"out={tmp_path / 'out'}", f"cache_dir={tmp_path}"]
+    return open_comparison(config_from_args([*paths, *options]))
+
+
+def test_losses_of_another_checkpoint_than_the_samples_are_refused(tmp_path, sets):
+    samples = shutil.copytree(sets["honest"], tmp_path / "samples")
+    losses = np.random.default_rng(0).standard_normal((10, 3))
+    files = write_losses(tmp_path / "t", losses), write_losses(tmp_path / "h", losses, first=500)
+    options = [f"membership_train={files[0]}", f"membership_holdout={files[1]}"]
+    for checkpoint, refused in (("c", False), ("another", True)):
+        rows = [{"file": path.name, "checkpoint": checkpoint} for path in sorted(sets["honest"].iterdir())]
+        (samples / "manifest.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+        comparison = opened(tmp_path, sets, samples, *options)
+        if refused:
+            with pytest.raises(
+                ValueError, match="under the checkpoint c, but the samples in .* were drawn from another"
+            ):
+                membership_of(comparison)
+        else:
+            assert membership_of(comparison) is not None
+
+
+def test_a_holdout_with_training_images_in_other_files_is_noted(tmp_path, sets):
+    holdout = shutil.copytree(sets["holdout"], tmp_path / "holdout")
+    assert holdout_note(opened(tmp_path, sets, sets["honest"], f"holdout={holdout}")) == []
+    for name in ("003", "004"):
+        Image.open(sets["train"] / f"{name}.png").save(holdout / f"{name}_again.bmp")
+    [note] = holdout_note(opened(tmp_path, sets, sets["honest"], f"holdout={holdout}"))
+    assert note.startswith("2 of the 92 images of the holdout look exactly like real ones")
+
+
+def test_what_a_part_of_the_training_images_cannot_show_is_said(tmp_path, sets):
+    metrics = evaluate(tmp_path, sets, sets["honest"], f"holdout={sets['holdout']}", "num=60")
+    assert [evidence["covered"] for evidence in metrics["privacy"]["evidence"]] == [60 / 90] * 2
