@@ -258,7 +258,7 @@ def test_the_whole_study_its_second_call_and_its_page(sets, tmp_path, capsys):
     folders = [
         f"{key}={tmp_path / name}" for key, name in (("real", "train"), ("synthetic", "synthetic"), ("out", "page"))
     ]
-    assert evaluate([*folders, shown, f"cache_dir={tmp_path / 'cache'}", "floor_repeats=1"]) == 0
+    assert evaluate([*folders, shown, f"cache_dir={tmp_path / 'cache'}", "floor_repeats=5"]) == 0
     card = json.loads((tmp_path / "page" / "card.json").read_text())
     assert card["utility"]["task"] == "classification"
     assert "rebalanced against oversampled, its own control" in (tmp_path / "page" / "report.html").read_text()

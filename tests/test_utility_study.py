@@ -150,6 +150,26 @@ def test_no_gain_and_a_loss_are_said_too(tmp_path):
     assert summary["knee"] is None
 
 
+def test_an_arm_with_a_control_of_its_own_is_compared_with_it_too(tmp_path):
+    task = Coins({"real": 0.5, "control": 0.8, "weighted": 0.55, "filled": 0.7})
+    counts = {"train": 1, "val": 1}
+    task.arms |= {"weighted": Arm("control", "", counts), "filled": Arm("synthetic", "", counts, None, "weighted")}
+    summary = summarise(task, run_study(task, 5, tmp_path, quiet), draws=400)
+    means = {arm["arm"]: arm["scores"]["accuracy"]["mean"] for arm in summary["arms"]}
+    gap = summary["arms"][-1]["minus_own_control"]["accuracy"]
+    assert gap["difference"] == pytest.approx(means["filled"] - means["weighted"])
+    assert 0 < gap["low"] < gap["difference"] < gap["high"]
+    assert summary["verdict"][0].startswith("filled: a loss over the best control, control (")
+    assert summary["verdict"][1].startswith("filled against weighted, its own control: a gain in accuracy (+0.")
+    head, *rows = table(summary, task.metrics).splitlines()
+    assert head.endswith("accuracy minus its own control")
+    assert [row.endswith("] to weighted") for row in rows[:4]] == [False, False, False, True]
+
+
+def test_draws_that_cannot_tell_do_not_count():
+    assert interval(0.5, np.array([0.4, np.nan, 0.6, np.nan])) == interval(0.5, np.array([0.4, 0.6]))
+
+
 def test_controls_alone_have_no_verdict_and_few_seeds_and_stuck_ones_are_named(tmp_path):
     summary, _ = summary_of(tmp_path, {"real": 0.6, "control": 0.05}, seeds=2)
     assert summary["verdict"] == [
