@@ -1,0 +1,86 @@
+"""Numbers to the network's scale and back: each transform is fitted on training rows and is a plain dict of numbers.
+
+- quantile: to a standard normal, by way of the cumulative distribution. A value that several rows share is a mass point:
+  it owns an interval of probabilities as wide as its share of the rows, in which its rows are spread at random (the
+  distributional transform, Rueschendorf, J. Stat. Plan. Inference 139, 2009), and every probability inside it leads
+  back to exactly that value. Between two values that are no mass points numbers are interpolated.
+- standard: (x - mean) / std. minmax: to [-1, 1].
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import ndtr, ndtri
+
+MOST_KNOTS = 1000
+EDGE = 1e-7  # the normal ends at +-5.2
+MARGIN = 0.05  # of an interval, kept free at both ends: float32 then never leaves it
+
+
+def fit(numbers: Float[np.ndarray, " n"], name: str) -> dict[str, Any]:
+    """The transform `name` of finite numbers, two or more of them different."""
+    low, high = float(numbers.min()), float(numbers.max())
+    assert low < high
+    if name == "minmax":
+        return {"name": name, "shift": low / 2 + high / 2, "scale": high / 2 - low / 2}
+    if name == "standard":
+        unit = (numbers - low) / (high - low)  # squares of the numbers themselves may underflow
+        return {
+            "name": name,
+            "shift": low + float(unit.mean()) * (high - low),
+            "scale": float(unit.std()) * (high - low),
+        }
+    assert name == "quantile"
+    return _fit_quantile(numbers)
+
+
+def forward(
+    numbers: Float[np.ndarray, " n"], transform: Mapping[str, Any], rng: np.random.Generator
+) -> Float[np.ndarray, " n"]:
+    """Numbers to the network's scale, float64. The quantile transform clips to the training range; `rng` spreads ties."""
+    if transform["name"] != "quantile":
+        return (numbers - transform["shift"]) / transform["scale"]
+    values, begin, end = (np.array(transform[key]) for key in ("values", "begin", "end"))
+    share = MARGIN + (1 - 2 * MARGIN) * rng.random(len(numbers))
+    knot = np.clip(np.searchsorted(values, numbers, side="right") - 1, 0, len(values) - 1)
+    after = np.minimum(knot + 1, len(values) - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = np.clip((numbers - values[knot]) / (values[after] - values[knot]), 0.0, 1.0)
+        inside = end[knot] + between * (begin[after] - end[knot])
+    on_knot = (numbers <= values[0]) | (numbers >= values[-1]) | (numbers == values[knot])
+    u = np.where(on_knot, begin[knot] + share * (end[knot] - begin[knot]), inside)
+    return ndtri(np.clip(u, EDGE, 1 - EDGE))
+
+
+def inverse(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
+    """The inverse of `forward`, float64; a mass point of the quantile transform exactly, all else to rounding."""
+    if transform["name"] != "quantile":
+        return transform["shift"] + x * transform["scale"]
+    values, begin, end = (np.array(transform[key]) for key in ("values", "begin", "end"))
+    edges, at_edge = np.stack([begin, end], 1).ravel(), np.repeat(values, 2)
+    u = np.clip(ndtr(x), edges[0], edges[-1])
+    left = np.clip(np.searchsorted(edges, u, side="right") - 1, 0, len(edges) - 2)
+    width = edges[left + 1] - edges[left]
+    share = np.divide(u - edges[left], width, out=np.zeros_like(u), where=width > 0)
+    return at_edge[left] + share * (at_edge[left + 1] - at_edge[left])
+
+
+def _fit_quantile(numbers: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    """`values`: the knots, in rising order. Each stands for the probabilities `begin` to `end`, one where it is no mass
+    point: the middle of its share. A knot is every value or, of more than MOST_KNOTS, the most frequent ones and evenly
+    spaced quantiles.
+    """
+    values, counts = np.unique(numbers, return_counts=True)
+    upto = np.cumsum(counts)
+    knots = np.arange(len(values))
+    if len(values) > MOST_KNOTS:
+        half = MOST_KNOTS // 2
+        frequent = np.argsort(-counts, kind="stable")[:half]
+        wanted = np.linspace(1, len(numbers), half)  # the first is the least value, the last the greatest
+        knots = np.union1d(frequent[counts[frequent] > 1], np.searchsorted(upto, wanted))
+    begin, end = (upto - counts)[knots] / len(numbers), upto[knots] / len(numbers)
+    middle, alone = (begin + end) / 2, counts[knots] == 1
+    begin, end = np.where(alone, middle, begin), np.where(alone, middle, end)
+    return {"name": "quantile", "values": values[knots].tolist(), "begin": begin.tolist(), "end": end.tolist()}
