@@ -160,10 +160,9 @@ class Column:
             return to_counts(to_moments(texts, self.form), self.unit).tolist() if texts else []
         return [int(Decimal(text)) for text in texts]
 
-    def _key(self, text: str) -> str:
+    def _key(self, text: str) -> str | Decimal:
         """What makes two texts the same category: numbers by their value, booleans in any case."""
         if is_boolean(self.dtype):
             return text.casefold()
-        if (is_whole(self.dtype) or self.dtype.lower().startswith("float")) and is_number(text):
-            return repr(float(text))
-        return text
+        number = is_whole(self.dtype) or self.dtype.lower().startswith("float")
+        return Decimal(text) if number and is_number(text) else text

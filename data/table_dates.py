@@ -34,6 +34,7 @@ _PATTERNS = {
 }
 _DIRECTIVE = re.compile("%-?.")
 _LONGEST = 40
+_FEWEST_DIGITS = 4  # 1/5/24
 
 
 def date_forms(texts: Sequence[str]) -> list[str]:
@@ -138,7 +139,7 @@ def _field(directive: str) -> str:
 
 
 def _may_be_dates(texts: Sequence[str]) -> bool:
-    return all(len(text) <= _LONGEST and re.search("[0-9]", text) for text in texts)
+    return all(len(text) <= _LONGEST and len(re.findall("[0-9]", text)) >= _FEWEST_DIGITS for text in texts)
 
 
 def _reads(text: str, form: str) -> bool:

@@ -10,6 +10,7 @@ cannot be learnt, and may be a person's name. The others are categories.
 import math
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import pairwise
 
 from data.table_cells import TEXT, is_boolean, is_time
@@ -30,7 +31,7 @@ def infer_column(table: TableFile, name: str) -> Column:
     texts, dtype = table.texts[name], table.dtypes[name]
     counts = Counter(text for text in texts if text is not None)
     natural = natural_kind(list(counts), dtype)
-    values = {float(text) for text in counts} if natural in ("integer", "number") else set(counts)  # 1 and 1.0 are one
+    values = {Decimal(text) for text in counts} if natural in ("integer", "number") else set(counts)  # 1 and 1.0 are one
     if not values or (len(values) == 1 and len(texts) == counts.total()):
         return constant(table, name)
     if len(values) == 1 or dtype == "category" or is_boolean(dtype):
@@ -80,7 +81,7 @@ def categorical(table: TableFile, name: str, kind: str | None = None) -> Column:
     if table.dtypes[name] == "category":
         values = [text for text in table.levels[name]["values"] if text in known]
     elif all(is_number(text) for text in known):
-        values = list({float(text): text for text in sorted(known, key=lambda text: (float(text), text))}.values())
+        values = list({Decimal(text): text for text in sorted(known, key=lambda text: (Decimal(text), text))}.values())
     else:
         values = sorted(known, key=lambda text: (text.casefold(), text))
     pair = is_boolean(table.dtypes[name]) or ({value.casefold() for value in values} in PAIRS and len(values) == 2)

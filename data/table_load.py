@@ -26,7 +26,7 @@ NOT_IN_KEY = ("name", "path", "val_path", "val_fraction")  # which rows there ar
 def load_table(config: TableConfig, *, cache_dir: Path | None = None, progress: Progress | None = None) -> LoadedTable:
     """The training and validation rows of a CSV or Parquet file.
 
-    `cache_dir` is there because every loader has one: a table is read anew each time, in a second or two. ValueError
+    `cache_dir` is there because every loader has one: a table is read anew each time, in a few seconds. ValueError
     where a file, its columns or (unless data.on_error=skip) a row is not what it must be. Validation rows with values
     that no training row has are left out and listed.
     """

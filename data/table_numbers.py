@@ -61,6 +61,9 @@ def how_written(texts: Collection[str]) -> Written:
     scientific = any("e" in text or "E" in text for text in texts)
     needed, digits, least, whole = 0, 0, MOST_DECIMALS, True
     for text in texts:
+        if is_code(text):  # most are, and Decimal is slow
+            least, digits, whole = 0, max(digits, len(text)), whole and int(text) <= LARGEST_WHOLE
+            continue
         value = Decimal(text)
         reduced = value.normalize()
         needed = max(needed, -int(reduced.as_tuple().exponent))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from scipy.special import ndtr, ndtri
 
 MOST_KNOTS = 1000
@@ -68,19 +68,30 @@ def inverse(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[n
 
 
 def _fit_quantile(numbers: Float[np.ndarray, " n"]) -> dict[str, Any]:
-    """`values`: the knots, in rising order. Each stands for the probabilities `begin` to `end`, one where it is no mass
-    point: the middle of its share. A knot is every value or, of more than MOST_KNOTS, the most frequent ones and evenly
-    spaced quantiles.
+    """`values`: the knots, in rising order. Each stands for the probabilities `begin` to `end`, which are one, the middle
+    of its share, where a single row has the value.
     """
     values, counts = np.unique(numbers, return_counts=True)
     upto = np.cumsum(counts)
-    knots = np.arange(len(values))
-    if len(values) > MOST_KNOTS:
-        half = MOST_KNOTS // 2
-        frequent = np.argsort(-counts, kind="stable")[:half]
-        wanted = np.linspace(1, len(numbers), half)  # the first is the least value, the last the greatest
-        knots = np.union1d(frequent[counts[frequent] > 1], np.searchsorted(upto, wanted))
+    knots = np.arange(len(values)) if len(values) <= MOST_KNOTS else _knots(counts)
     begin, end = (upto - counts)[knots] / len(numbers), upto[knots] / len(numbers)
     middle, alone = (begin + end) / 2, counts[knots] == 1
     begin, end = np.where(alone, middle, begin), np.where(alone, middle, end)
     return {"name": "quantile", "values": values[knots].tolist(), "begin": begin.tolist(), "end": end.tolist()}
+
+
+def _knots(counts: Int64[np.ndarray, " v"]) -> Int64[np.ndarray, " k"]:
+    """Which of many values, by how many rows have each, are knots: at most MOST_KNOTS of them.
+
+    300 evenly spaced quantiles and, for the tails, 50 more at either end, ever closer; the 400 most frequent values; and
+    the neighbours of those of a hundredth of the rows or more, so that a lone mass point far out does not draw others to
+    it.
+    """
+    n, last = counts.sum(), len(counts) - 1
+    tail = np.geomspace(1, n / 300, 50)
+    ranks = np.concatenate([np.linspace(1, n, 300), tail, n + 1 - tail])
+    frequent = np.argsort(-counts, kind="stable")[:400]
+    frequent = frequent[counts[frequent] > 1]
+    heavy = frequent[counts[frequent] >= n / 100]
+    beside = np.clip(np.concatenate([heavy - 1, heavy + 1]), 0, last)
+    return np.unique(np.concatenate([np.searchsorted(np.cumsum(counts), ranks), frequent, beside]))
