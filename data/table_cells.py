@@ -43,7 +43,7 @@ def dtype_name(series: "pd.Series") -> str:
 def levels_of(series: "pd.Series") -> dict[str, Any]:
     """The categories of a column of dtype category, in their order, as texts, with their own dtype."""
     categories = tables("pandas").Series(series.cat.categories)
-    texts = cell_texts(categories, dtype_name(categories))
+    texts = cell_texts(categories)
     return {"values": texts, "dtype": dtype_name(categories), "ordered": bool(series.cat.ordered)}
 
 

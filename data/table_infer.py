@@ -31,7 +31,9 @@ def infer_column(table: TableFile, name: str) -> Column:
     texts, dtype = table.texts[name], table.dtypes[name]
     counts = Counter(text for text in texts if text is not None)
     natural = natural_kind(list(counts), dtype)
-    values = {Decimal(text) for text in counts} if natural in ("integer", "number") else set(counts)  # 1 and 1.0 are one
+    values = (
+        {Decimal(text) for text in counts} if natural in ("integer", "number") else set(counts)
+    )  # 1 and 1.0 are one
     if not values or (len(values) == 1 and len(texts) == counts.total()):
         return constant(table, name)
     if len(values) == 1 or dtype == "category" or is_boolean(dtype):

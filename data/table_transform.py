@@ -16,6 +16,7 @@ from scipy.special import ndtr, ndtri
 
 MOST_KNOTS = 1000
 EDGE = 1e-7  # the normal ends at +-5.2
+FLOAT32 = 2.0**-23  # twice what rounding to float32 may change, relatively
 MARGIN = 0.05  # of an interval, kept free at both ends: float32 then never leaves it
 
 
@@ -55,7 +56,9 @@ def forward(
 
 
 def inverse(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
-    """The inverse of `forward`, float64; a mass point of the quantile transform exactly, all else to rounding."""
+    """The inverse of `forward`, float64. What `forward` made of a knot of the quantile transform, in float32, becomes
+    exactly that knot; between two knots the error is below 1e-3 of their distance, and mostly far below.
+    """
     if transform["name"] != "quantile":
         return transform["shift"] + x * transform["scale"]
     values, begin, end = (np.array(transform[key]) for key in ("values", "begin", "end"))
@@ -64,7 +67,11 @@ def inverse(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[n
     left = np.clip(np.searchsorted(edges, u, side="right") - 1, 0, len(edges) - 2)
     width = edges[left + 1] - edges[left]
     share = np.divide(u - edges[left], width, out=np.zeros_like(u), where=width > 0)
-    return at_edge[left] + share * (at_edge[left + 1] - at_edge[left])
+    numbers = at_edge[left] + share * (at_edge[left + 1] - at_edge[left])
+    for edge in (left, left + 1):
+        same = np.abs(x - ndtri(edges)[edge]) <= FLOAT32 * np.maximum(1.0, np.abs(x))
+        numbers = np.where(same, at_edge[edge], numbers)
+    return numbers
 
 
 def _fit_quantile(numbers: Float[np.ndarray, " n"]) -> dict[str, Any]:
@@ -84,14 +91,12 @@ def _knots(counts: Int64[np.ndarray, " v"]) -> Int64[np.ndarray, " k"]:
     """Which of many values, by how many rows have each, are knots: at most MOST_KNOTS of them.
 
     300 evenly spaced quantiles and, for the tails, 50 more at either end, ever closer; the 400 most frequent values; and
-    the neighbours of those of a hundredth of the rows or more, so that a lone mass point far out does not draw others to
-    it.
+    the neighbours of the first 100 of those, so that a mass point far out does not draw others to it.
     """
     n, last = counts.sum(), len(counts) - 1
     tail = np.geomspace(1, n / 300, 50)
     ranks = np.concatenate([np.linspace(1, n, 300), tail, n + 1 - tail])
     frequent = np.argsort(-counts, kind="stable")[:400]
     frequent = frequent[counts[frequent] > 1]
-    heavy = frequent[counts[frequent] >= n / 100]
-    beside = np.clip(np.concatenate([heavy - 1, heavy + 1]), 0, last)
+    beside = np.clip(np.concatenate([frequent[:100] - 1, frequent[:100] + 1]), 0, last)
     return np.unique(np.concatenate([np.searchsorted(np.cumsum(counts), ranks), frequent, beside]))

@@ -173,7 +173,9 @@ def test_date_forms(text, form):
     assert to_texts(counts, "us", form) == [text]
 
 
-@pytest.mark.parametrize("text", ["2023-02-29", "2024-13-01", "45.67", "1.2.3.4", "12:30", "a 2024-01-05", "2024-01-05 25:00", ""])
+@pytest.mark.parametrize(
+    "text", ["2023-02-29", "2024-13-01", "45.67", "1.2.3.4", "12:30", "a 2024-01-05", "2024-01-05 25:00", ""]
+)
 def test_no_dates(text):
     assert date_forms([text]) == []
 
@@ -202,7 +204,10 @@ def test_numbers_as_texts():
 )  # fmt: skip
 def test_a_number_is_written_as_its_column_is(texts, value, written):
     style = how_written(texts)
-    assert write_number(value, decimals=style.decimals, least_decimals=style.least_decimals, digits=style.digits) == written
+    assert (
+        write_number(value, decimals=style.decimals, least_decimals=style.least_decimals, digits=style.digits)
+        == written
+    )
 
 
 def test_everything_left_out_is_told(tmp_path):

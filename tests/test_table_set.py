@@ -122,7 +122,10 @@ def test_a_file_of_its_own_for_validation(tmp_path):
 
 def test_the_key_tells_runs_apart(tmp_path):
     path = write_text(tmp_path / "t.csv", mixed_text())
-    keys = [load(path, **options).key for options in ({}, {}, {"transform": "standard"}, {"val_fraction": 0.5}, {"target": "label"})]
+    keys = [
+        load(path, **options).key
+        for options in ({}, {}, {"transform": "standard"}, {"val_fraction": 0.5}, {"target": "label"})
+    ]
     moved = write_text(tmp_path / "moved.csv", mixed_text())
     assert keys[0] == keys[1] == load(moved).key
     assert len(set(keys)) == 4
@@ -161,7 +164,10 @@ def test_outside_the_training_range(tmp_path):
 
 def test_the_report(loaded):
     report = loaded.report
-    assert "60 rows to train on, 9 columns (CSV, delimiter comma): x_0 has 4 numbers and 3 categories of 8 values" in report
+    assert (
+        "60 rows to train on, 9 columns (CSV, delimiter comma): x_0 has 4 numbers and 3 categories of 8 values"
+        in report
+    )
     assert "Target label: 3 classes, the condition (a 20, b 20, c 20)" in report
     assert "id: identifier (left out)" in report and "data.schema with id: integer keeps it" in report
     assert "gain: integer 0 to" in report and "0 in 80% of the rows" in report

@@ -30,7 +30,8 @@ def test_every_scale(name, scale):
     transform = fit(numbers, name)
     x = forward(numbers, transform, rng())
     assert abs(x.mean()) < 0.5 and 0.2 < x.std() < 1.1
-    assert np.abs(back(numbers, transform) - numbers).max() < 1e-6 * np.ptp(numbers)
+    worst = 0.0 if name == "quantile" else 1e-6 * np.ptp(numbers)
+    assert np.abs(back(numbers, transform) - numbers).max() <= worst
 
 
 def test_different_values_lie_at_the_middles_of_their_shares():
@@ -76,12 +77,16 @@ def test_many_values_keep_few_quantiles_and_come_back():
     assert np.sort(drawn[drawn < 1e6])[-30] < tail.max()  # the far mass point does not draw the tail to it
 
 
+def test_few_values_come_back_however_far_apart():
+    numbers = np.array([1e-12, 5.0, 2.5, 1e12, -1e6, 5.0])
+    assert (back(numbers, fit(numbers, "quantile")) == numbers).all()
+
+
 def test_values_beyond_the_training_range_are_clipped():
     numbers = np.arange(10.0)
     for values in ([0, 1, 2, 3], [0, 0, 3, 3]):
         transform = fit(np.array(values, float), "quantile")
-        clipped = inverse(forward(np.array([-9.0, 9.0]), transform, rng()), transform)
-        assert np.allclose(clipped, [0, 3], atol=1e-12)
+        assert inverse(forward(np.array([-9.0, 9.0]), transform, rng()), transform).tolist() == [0, 3]
     assert fit(numbers, "quantile") == yaml.safe_load(yaml.safe_dump(fit(numbers, "quantile")))
 
 
