@@ -44,13 +44,13 @@ def date_forms(texts: Sequence[str]) -> list[str]:
     if all(re.fullmatch(r"(19|20)[0-9]{6}", text) for text in texts):
         candidates: Iterable[str] = [COMPACT] if len(texts) > 2 else []  # two numbers may look like dates by chance
     else:
-        candidates = _forms()
+        candidates = _forms().get(_shape(texts[0]), [])
     return [form for form in candidates if all(_reads(text, form) for text in texts)]
 
 
 def is_date(text: str) -> bool:
     """Whether a text is a date in any form."""
-    return _may_be_dates([text]) and any(_reads(text, form) for form in _forms())
+    return _may_be_dates([text]) and any(_reads(text, form) for form in _forms().get(_shape(text), []))
 
 
 def check_form(form: str) -> None:
@@ -117,13 +117,22 @@ def to_counts(moments: np.ndarray, unit: str) -> Int64[np.ndarray, " n"]:
 
 
 @cache
-def _forms() -> tuple[str, ...]:
+def _forms() -> dict[str, list[str]]:
+    """All forms, by the shape of what they write: few are then worth trying."""
     forms = []
     for day in _DAYS:
         short = day.replace("%d", "%-d").replace("%m", "%-m")
         for time in _TIMES:
             forms += [day + time, short + time, short + time.replace("%H", "%-H")]
-    return tuple(dict.fromkeys(forms))
+    found: dict[str, list[str]] = {}
+    for form in dict.fromkeys(forms):
+        found.setdefault(_shape(write_date(datetime(2024, 1, 1), form)), []).append(form)
+    return found
+
+
+def _shape(text: str) -> str:
+    """A text with a 9 for every run of digits and an a for every run of letters."""
+    return re.sub("[0-9]+", "9", re.sub("[a-zA-Z]+", "a", text))
 
 
 @cache

@@ -195,7 +195,8 @@ def _column(table: TableFile, name: str, kind: str, values: list[str]) -> Column
         if natural in ("integer", "number"):
             whole = natural == "integer" and kind != "number" and not how_written(distinct).least_decimals
             dtype = "float64" if not whole else "Int64" if missing else "int64"
-        if {text.casefold() for text in distinct} <= {"false", "true"} and 0 < len(distinct) < 3:
+        folded = {text.casefold() for text in distinct}
+        if distinct and folded <= {"false", "true"} and len(folded) == len(distinct):
             dtype = "boolean" if missing else "bool"
     return Column(
         name,

@@ -90,10 +90,10 @@ def _task(table: TableFile, config: TablesConfig, stated: dict[str, str]) -> str
 def _notes(train: TableFile, val: TableFile, skipped: Sequence[tuple[str, str]]) -> list[str]:
     notes = []
     if seen := len(set(_rows(val)) & set(_rows(train))):
-        notes.append(f"{seen} different validation rows are copies of training rows")
+        notes.append(f"{seen} of the different validation rows are training rows too")
     if skipped:
         row, reason = skipped[0]
-        notes.append(f"{len(skipped)} rows are left out; {row}: {reason}")
+        notes.append(f"rows left out: {len(skipped)}; {row}: {reason}")
     return notes
 
 

@@ -29,7 +29,7 @@ def describe(table: TableFile, spec: TableSpec, notes: Sequence[str]) -> str:
     if len(spec.columns) > MOST_LINES:
         lines.append(f"  ... and {len(spec.columns) - MOST_LINES} more")
     copies = len(table) - len(set(zip(*table.texts.values(), strict=True)))
-    told = [f"{copies} rows are copies of others"] if copies else []
+    told = [f"{copies} {'rows are copies' if copies > 1 else 'row is a copy'} of another"] if copies else []
     told += [*table.notes, *(f"{column.name}: {column.note}" for column in spec.columns if column.note)]
     return "\n".join(lines + [f"Note: {note}" for note in [*told, *notes]])
 

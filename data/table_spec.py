@@ -196,10 +196,11 @@ class TableSpec:
     def texts(self, frame: "pd.DataFrame") -> Texts:
         """The inverse of `frame`; columns may be in any order, and those that are left out may be absent."""
         absent = set(self.missing) if self.delimiter is not None else set()
+        names = [str(name) for name in frame.columns]
         found: Texts = {}
         for column in self.columns:
-            if column.name in frame.columns:
-                cells = cell_texts(frame[column.name])
+            if column.name in names:
+                cells = cell_texts(frame.iloc[:, names.index(column.name)])
                 found[column.name] = [None if text in absent else text for text in cells]
             elif column.kind not in LEFT_OUT:
                 raise ValueError(f"the table has no column {column.name}")

@@ -90,13 +90,15 @@ def _fit_quantile(numbers: Float[np.ndarray, " n"]) -> dict[str, Any]:
 def _knots(counts: Int64[np.ndarray, " v"]) -> Int64[np.ndarray, " k"]:
     """Which of many values, by how many rows have each, are knots: at most MOST_KNOTS of them.
 
-    300 evenly spaced quantiles and, for the tails, 50 more at either end, ever closer; the 400 most frequent values; and
-    the neighbours of the first 100 of those, so that a mass point far out does not draw others to it.
+    For the tails 50 quantiles at either end, ever closer; the 400 most frequent values; the neighbours of the first 100
+    of those, so that a mass point far out does not draw others to it; and evenly spaced quantiles.
     """
-    n, last = counts.sum(), len(counts) - 1
+    n, last, upto = counts.sum(), len(counts) - 1, np.cumsum(counts)
     tail = np.geomspace(1, n / 300, 50)
-    ranks = np.concatenate([np.linspace(1, n, 300), tail, n + 1 - tail])
     frequent = np.argsort(-counts, kind="stable")[:400]
     frequent = frequent[counts[frequent] > 1]
     beside = np.clip(np.concatenate([frequent[:100] - 1, frequent[:100] + 1]), 0, last)
-    return np.unique(np.concatenate([np.searchsorted(np.cumsum(counts), ranks), frequent, beside]))
+    ends = np.searchsorted(upto, np.concatenate([tail, n + 1 - tail]))
+    knots = np.unique(np.concatenate([ends, frequent, beside]))
+    even = np.searchsorted(upto, np.linspace(1, n, MOST_KNOTS - len(knots)))
+    return np.union1d(knots, even)

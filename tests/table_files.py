@@ -1,10 +1,14 @@
 """Tables written for a test, and read as a run reads them."""
 
 import datetime
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from data.table_config import TableConfig
 from data.table_load import load_table
@@ -14,6 +18,14 @@ from data.table_set import LoadedTable
 def write_text(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding))
     return path
+
+
+@contextmanager
+def refused(says: str) -> Iterator[None]:
+    """What a user has to be told: one line that holds `says`."""
+    with pytest.raises(ValueError, match=re.escape(says)) as error:
+        yield
+    assert "\n" not in str(error.value)
 
 
 def load(path: Path, **options: Any) -> LoadedTable:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from table_files import column_text, load, load_column, write_text
+from table_files import column_text, load, load_column, refused, write_text
 
 from data.table_csv import sniffed
 from data.table_file import read_table
@@ -44,7 +44,6 @@ GOOD = {
     "a delimiter at the end of every line": TABLE.replace("\n", ",\n"),
     "empty columns behind": TABLE.replace("\n", ",,,\n"),
     "empty rows behind": TABLE + ",,\n,,\n",
-    "an end-of-file mark": TABLE.replace("3,z,2.5\n", '3,z,"2.5"\n'),
 }
 
 
@@ -124,10 +123,8 @@ FILES: dict[str, tuple[str | bytes, str]] = {
 @pytest.mark.parametrize("kind", FILES)
 def test_files_that_are_no_tables(tmp_path, kind):
     content, says = FILES[kind]
-    with pytest.raises(ValueError) as error:
+    with refused(says):
         cells(tmp_path, content)
-    assert str(error.value).startswith("t.csv: ") and says in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 class Trap:
@@ -142,11 +139,8 @@ class Trap:
 
 def test_nothing_is_ever_executed(tmp_path):
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(ValueError) as error:
+        with refused("t.csv: is a Python pickle, which is never opened" if protocol > 1 else "t"):
             load(write_bytes(tmp_path / "t.csv", pickle.dumps(Trap(tmp_path / "sprung"), protocol)))
-        assert "\n" not in str(error.value) and (
-            protocol < 2 or "a Python pickle, which is never opened" in str(error.value)
-        )
     assert not (tmp_path / "sprung").exists()
 
 
@@ -164,9 +158,8 @@ def test_places_that_are_no_tables(tmp_path):
         "tt.csv": f"does not exist: did you mean {tmp_path / 't.csv'}?",
         "no/t.csv": "there is no folder",
     }.items():
-        with pytest.raises(ValueError) as error:
+        with refused(says):
             load(tmp_path / path)
-        assert says in str(error.value) and "\n" not in str(error.value)
 
 
 def test_the_content_counts_and_not_the_name(tmp_path):
@@ -197,9 +190,8 @@ COLUMNS: dict[str, tuple[list[Any], str]] = {
 @pytest.mark.parametrize("kind", COLUMNS)
 def test_columns_that_are_wrong(tmp_path, kind):
     values, says = COLUMNS[kind]
-    with pytest.raises(ValueError) as error:
+    with refused(says):
         load_column(tmp_path, values)
-    assert says in str(error.value) and "\n" not in str(error.value)
     schema = write_text(tmp_path / "schema.yaml", "x: drop")
     assert load_column(tmp_path, values, schema=str(schema)).kind == "dropped"
 
@@ -207,9 +199,10 @@ def test_columns_that_are_wrong(tmp_path, kind):
 def test_wrong_rows_can_be_skipped(tmp_path):
     path = write_text(tmp_path / "t.csv", column_text([*NUMBERS, "abc", "inf"]) + "1.5\n")
     loaded = load(path, on_error="skip")
-    assert len(loaded.train) == 40 and loaded.train.spec.columns[0].kind == "number"
+    assert len(loaded.train) == 40
+    assert loaded.train.spec.columns[0].kind == "number"
     assert [row for row, _ in loaded.skipped] == ["line 44", "line 42", "line 43"]
-    assert "3 rows are left out; line 44: it has 1 cell" in loaded.report
+    assert "rows left out: 3; line 44: it has 1 cell" in loaded.report
     with pytest.raises(ValueError, match="is no plain number"):  # every row would be skipped
         load_column(tmp_path, [f"{n}%" for n in NUMBERS], on_error="skip")
     held_out = column_text([*NUMBERS, "abc"])
@@ -249,9 +242,9 @@ def test_columns_that_come_back(tmp_path, kind):
 
 def test_rows_that_are_copies_are_told(tmp_path):
     path = write_text(tmp_path / "t.csv", TABLE + "3,z,2.5\n3,z,2.5\n")
-    assert "2 rows are copies of others" in load(path).report
+    assert "2 rows are copies of another" in load(path).report
     other = write_text(tmp_path / "v.csv", TABLE.replace("1,x,0.5", "1,x,1.5"))
-    assert "2 different validation rows are copies of training rows" in load(path, val_path=str(other)).report
+    assert "2 of the different validation rows are training rows too" in load(path, val_path=str(other)).report
 
 
 TARGETS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -273,9 +266,8 @@ TARGETS: dict[str, tuple[str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("kind", TARGETS)
 def test_targets_and_tables_too_small(tmp_path, kind):
     text, options, says = TARGETS[kind]
-    with pytest.raises(ValueError) as error:
+    with refused(says):
         load(write_text(tmp_path / "t.csv", text), **options)
-    assert says in str(error.value) and "\n" not in str(error.value)
 
 
 def test_a_single_column_is_a_table(tmp_path):
@@ -291,17 +283,18 @@ def test_rows_without_the_number_to_predict_are_left_out(tmp_path):
 def test_a_stated_delimiter(tmp_path):
     path = write_text(tmp_path / "t.csv", "a:b\n1:x\n2:y\n3:x\n")
     assert len(load(path, delimiter=":").train.spec.columns) == 2
-    assert sniffed("a;b\n1,5;2,5\n3,5;4,5\n") == ";" and sniffed("a\n1\n") == "," and sniffed('a,b\n"x;y;z",1\n') == ","
+    assert sniffed("a;b\n1,5;2,5\n3,5;4,5\n") == ";"
+    assert sniffed("a\n1\n") == ","
+    assert sniffed('a,b\n"x;y;z",1\n') == ","
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=60), st.text(alphabet='ab,;\t"\n 01.-', max_size=60).map(str.encode)))
 def test_whatever_a_file_holds(tmp_path, content):
-    path = write_bytes(tmp_path / "t.csv", content)
+    told = ""
     try:
-        train = load(path).train
+        train = load(write_bytes(tmp_path / "t.csv", content)).train
+        assert len(train.spec.decode(*train.batch(range(len(train))))) == len(train)
     except ValueError as error:
-        assert "\n" not in str(error)
-    else:
-        frame = train.spec.decode(*train.batch(range(len(train))))
-        assert len(frame) == len(train)
+        told = str(error)
+    assert "\n" not in told

@@ -46,15 +46,18 @@ def test_the_vector_of_a_row(loaded):
     x_0, class_label = train.batch([0, 1])
     assert (x_0.shape, x_0.dtype, class_label.dtype) == ((2, spec.width), torch.float32, torch.int64)
     assert class_label.tolist() == [[0], [1]]
-    assert x_0[0, 1] == 0 and x_0[0, 4:6].tolist() == [0, 1]  # row 0 has no pay
-    assert x_0[1, 1] != 0 and x_0[1, 4:6].tolist() == [1, 0]
+    assert x_0[0, 1] == 0
+    assert x_0[0, 4:6].tolist() == [0, 1]
+    assert x_0[1, 1] != 0
+    assert x_0[1, 4:6].tolist() == [1, 0]
     for begin, size in ((4, 2), (6, 4), (10, 2)):
         assert x_0[:, begin : begin + size].sum(1).tolist() == [1, 1]
 
 
 def test_what_a_spec_says(loaded):
     spec = loaded.train.spec
-    assert spec.attributes == {"label": ["a", "b", "c"]} and spec.null_label == [3]
+    assert spec.attributes == {"label": ["a", "b", "c"]}
+    assert spec.null_label == [3]
     assert spec.counts == {"label": [20, 20, 20]}
     assert spec.classes_in_turn(4).tolist() == [[0], [1], [2], [0]]
     assert loaded.train.subset([5, 2]).names == ["line 7", "line 4"]
@@ -79,8 +82,10 @@ def test_any_vector_becomes_a_row_of_the_training_range(loaded):
     frame = spec.decode(x_0, spec.classes_in_turn(n))
     real = spec.decode(*loaded.train.batch(range(len(loaded.train))))
     for name in ("age", "pay", "gain"):
-        assert real[name].min() <= frame[name].min() and frame[name].max() <= real[name].max()
-    assert set(frame.town.dropna()) <= set(real.town.dropna()) and set(frame.unit) == {"kg"}
+        assert real[name].min() <= frame[name].min()
+        assert frame[name].max() <= real[name].max()
+    assert set(frame.town.dropna()) <= set(real.town.dropna())
+    assert set(frame.unit) == {"kg"}
     assert (frame.gain == 0).mean() > 0.5  # the mass point, which is not a coincidence
     assert (frame.pay.isna() == (x_0[:, 5] > x_0[:, 4]).numpy()).all()
     pd.testing.assert_series_equal(frame.pay, frame.pay.round(2))
@@ -112,7 +117,7 @@ def test_a_file_of_its_own_for_validation(tmp_path):
     assert (len(loaded.train), len(loaded.val)) == (60, 78)
     assert [row for row, _ in loaded.skipped] == ["line 6", "line 2"]
     assert "no training row has its town" in loaded.skipped[0][1]
-    assert "2 rows are left out" in loaded.report
+    assert "rows left out: 2; line 6" in loaded.report
     with pytest.raises(ValueError, match="the file's content is that of data.path"):
         load(path, val_path=str(path))
     write_text(val_path, mixed_text().replace("age", "Age"))
@@ -137,7 +142,8 @@ def test_encoding_a_data_frame(loaded, tmp_path):
     spec = loaded.train.spec
     frame = pd.read_csv(tmp_path / "mixed.csv")  # ? is a text to pandas, and `pay` with it
     encoded = spec.encode(frame[frame.columns[::-1]])
-    assert np.array_equal(encoded.numbers, loaded.train.numbers) and np.array_equal(encoded.codes, loaded.train.codes)
+    assert np.array_equal(encoded.numbers, loaded.train.numbers)
+    assert np.array_equal(encoded.codes, loaded.train.codes)
     frame.loc[3, "smoker"] = "perhaps"
     with pytest.raises(ValueError, match="row 3, column smoker: 'perhaps' and no training row is"):
         spec.encode(frame)
@@ -158,7 +164,9 @@ def test_outside_the_training_range(tmp_path):
     inside = load(path, transform="standard").train.spec.decode(far, None)
     assert inside.values.tolist() == [[25, -1.5], [11, -15.5]]
     outside = load(path, transform="standard", allow_outside=True).train.spec.decode(far, None)
-    assert outside.a[0] > 100 and outside.b[0] > 100 and outside.b[1] < -100
+    assert outside.a[0] > 100
+    assert outside.b[0] > 100
+    assert outside.b[1] < -100
     assert outside.a[1] == 0  # it never was negative
 
 
@@ -169,10 +177,14 @@ def test_the_report(loaded):
         in report
     )
     assert "Target label: 3 classes, the condition (a 20, b 20, c 20)" in report
-    assert "id: identifier (left out)" in report and "data.schema with id: integer keeps it" in report
-    assert "gain: integer 0 to" in report and "0 in 80% of the rows" in report
-    assert "pay: number" in report and "11.7% missing ('?')" in report
-    assert "smoker: boolean no / yes" in report and "unit: constant 'kg'" in report
+    assert "id: identifier (left out)" in report
+    assert "data.schema with id: integer keeps it" in report
+    assert "gain: integer 0 to" in report
+    assert "0 in 80% of the rows" in report
+    assert "pay: number" in report
+    assert "11.7% missing ('?')" in report
+    assert "smoker: boolean no / yes" in report
+    assert "unit: constant 'kg'" in report
     assert "(%d.%m.%Y)" in report
 
 
@@ -183,7 +195,8 @@ def test_the_demo():
     assert (len(loaded.train), len(loaded.val), spec.task) == (398, 44, "regression")
     assert (spec.numbers, spec.category_sizes) == (10, [2])
     frame = spec.decode(*loaded.train.batch([0, 1]))
-    assert frame.sex.tolist() in ([2, 1], [1, 2]) and frame.bmi[0] == 32.1
+    assert frame.sex.tolist() in ([2, 1], [1, 2])
+    assert frame.bmi[0] == 32.1
     assert load_table_demo(TableDemoConfig(target="sex")).train.spec.classes == ["1", "2"]
     with pytest.raises(ValueError, match="use table_demo"):
         TableDemoConfig(name="table")
