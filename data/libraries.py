@@ -15,11 +15,20 @@ for _name in ("nibabel", "pydicom"):
 
 def medical(module: str) -> Any:
     """A module of nibabel or pydicom; ValueError that names the extra where it is not installed."""
+    return _from_extra(module, "medical")
+
+
+def tables(module: str) -> Any:
+    """A module of pandas, pyarrow or scikit-learn; ValueError that names the extra where it is not installed."""
+    return _from_extra(module, "tables")
+
+
+def _from_extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        package = module.split(".")[0]
-        raise ValueError(f"{package} is not installed: pip install -e '.[medical]'") from None
+        package = {"sklearn": "scikit-learn"}.get(name := module.split(".")[0], name)
+        raise ValueError(f"{package} is not installed: pip install -e '.[{extra}]'") from None
 
 
 @contextmanager

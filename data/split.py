@@ -1,4 +1,4 @@
-"""Hold images out for validation, one by one or in groups that stay together."""
+"""Hold images or rows out for validation, one by one or in groups that stay together."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,23 @@ def split(
     attribute. Images of one of `groups` are never divided; None: the image stands alone. A single group stays whole.
     """
     n = len(image_set)
-    if fraction == 0.0 or n < 2:
+    labels = np.full(n, -1) if image_set.class_labels is None else image_set.class_labels[:, 0]
+    validation = held_out(labels, fraction, seed, groups)
+    if not len(validation):
         return image_set, image_set.subset([])
-    rng = np.random.default_rng(seed)
-    labels = np.zeros(n, np.int64) if image_set.class_labels is None else image_set.class_labels[:, 0] + 1  # 0: unknown
-    if groups is None or all(group is None for group in groups):
-        validation = _hold_out_images(labels, fraction, rng)
-    else:
-        validation = _hold_out_groups(labels, groups, fraction, rng)
     return image_set.subset(np.setdiff1d(np.arange(n), validation)), image_set.subset(validation)
+
+
+def held_out(
+    labels: Int64[np.ndarray, " n"], fraction: float, seed: int, groups: Sequence[str | None] | None = None
+) -> Int64[np.ndarray, " v"]:
+    """The sorted indices of the items that `split` holds out; `labels` are classes, -1 where one is unknown."""
+    if fraction == 0.0 or len(labels) < 2:
+        return np.array([], np.int64)
+    rng = np.random.default_rng(seed)
+    if groups is None or all(group is None for group in groups):
+        return _hold_out_images(labels + 1, fraction, rng)
+    return _hold_out_groups(labels + 1, groups, fraction, rng)
 
 
 def _hold_out_images(labels: Int64[np.ndarray, " n"], fraction: float, rng: np.random.Generator) -> np.ndarray:
