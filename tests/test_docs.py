@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from eval.config import EvalConfig
+from eval.utility.classification.config import ClassificationConfig
 from eval.utility.detection.config import DetectionConfig
+from eval.utility.segmentation.config import SegmentationConfig
 from generation.scoring import ScoreConfig
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +22,10 @@ def test_links_lead_to_files(page):
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("config", [EvalConfig, DetectionConfig, ScoreConfig])
+CONFIGS = [EvalConfig, DetectionConfig, ClassificationConfig, SegmentationConfig, ScoreConfig]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 def test_every_option_of_the_evaluation_is_explained(config):
     text = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_0-9]+)(?:[.=][^`]*)?`", text)) | {"task"}
