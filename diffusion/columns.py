@@ -79,6 +79,22 @@ class Columns:
         """The width of a row, w."""
         return self.numbers + self.blocks.total
 
+    @property
+    def count(self) -> int:
+        """How many columns there are, n."""
+        return self.numbers + len(self.category_sizes)
+
+    def spread(self, values: Float[Tensor, "b n"]) -> Rows:
+        """The value of each column at all its places."""
+        numbers, categories = values[:, : self.numbers], values[:, self.numbers :]
+        return torch.cat([numbers, self.blocks.spread(categories)], dim=1)
+
+    def each(self, values: Rows) -> Float[Tensor, "b n"]:
+        """The inverse of `spread`: one place of each column, the first."""
+        sizes = torch.tensor([0, *self.category_sizes[:-1]], dtype=torch.int64)
+        first = self.numbers + sizes[: len(self.category_sizes)].cumsum(0)
+        return values[:, torch.cat([torch.arange(self.numbers), first]).to(values.device)]
+
     def split(self, x: Rows) -> tuple[Float[Tensor, "b d"], Places]:
         """The numbers and the blocks."""
         assert x.shape[1] == self.total, f"rows of width {x.shape[1]}, not of {self.total} as {self} has"

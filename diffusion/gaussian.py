@@ -70,7 +70,9 @@ class DiffusionConfig:
     vlb_weight: float = 0.001  # lambda of the hybrid loss; used when learned_variance
     class_dropout: float = 0.1  # share of images whose attributes are dropped, for classifier-free guidance
     label_weight: float = 2.0  # of the label channels' error beside the image channels'
-    clean_fraction: float = 0.15  # share of items whose image is given clean, and share of those whose label is
+    clean_fraction: float = (
+        0.15  # share of items whose image is given clean, of those whose label is, of rows with given columns
+    )
     together_fraction: float = 0.0  # share of items whose image and label have the same time, as in new pairs
     label_balance: float = 0.0  # 0: label pixels weigh the same, 0.5: by frequency^-1/2, 1: classes weigh the same
     categories: str = "multinomial"  # multinomial (drawn anew) | masked (hidden) | onehot (Gaussian channels)

@@ -21,12 +21,13 @@ from diffusion.timesteps import NoiseLevels
 Mask = Bool[Tensor, "b ..."]  # True where known; of an image one channel for all, or one a channel; of a row (b, w)
 
 
-METHODS = ("replace", "repaint")
+METHODS = ("replace", "repaint", "given")
 
 
 @dataclass
 class InpaintConfig:
     """replace: the known part inside the denoiser, one walk. repaint: RePaint, which goes back and forth for better seams.
+    given, for tables: the network is told what is known, as in training with diffusion.clean_fraction above 0.
 
     jump_length, resamplings: of RePaint, see `repaint`.
     """
@@ -42,8 +43,8 @@ class InpaintConfig:
         for name in ("jump_length", "resamplings"):
             if getattr(self, name) < 1:
                 raise ValueError(f"inpaint.{name}={getattr(self, name)} must be at least 1")
-            if self.method == "replace" and getattr(self, name) != 10:
-                raise ValueError(f"inpaint.{name} has no effect on inpaint.method=replace")
+            if self.method != "repaint" and getattr(self, name) != 10:
+                raise ValueError(f"inpaint.{name} has no effect on inpaint.method={self.method}")
 
 
 def require_repaint(config: InpaintConfig, sampler: SamplerConfig) -> None:

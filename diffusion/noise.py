@@ -38,7 +38,8 @@ class RowNoise:
         return noise
 
 
-Generators = Sequence[torch.Generator] | RowNoise | None  # None: of a sampler that draws nothing
+Noise = Sequence[torch.Generator] | RowNoise
+Generators = Noise | None  # None: for a sampler that draws nothing
 
 
 def randn(

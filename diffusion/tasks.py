@@ -18,7 +18,7 @@ from diffusion.gaussian import Cond, Denoiser, Images, Items
 from diffusion.guidance import GuidanceConfig, classifier_free_guidance, guide
 from diffusion.inpainting import InpaintConfig, repaint, replace_known
 from diffusion.kernel import Kernel
-from diffusion.noise import Generators, randn
+from diffusion.noise import Noise, randn
 from diffusion.parts import Parts
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.sampling import sample
@@ -48,7 +48,7 @@ class Artist:
         self,
         size: tuple[int, ...],
         cond: Cond,
-        generators: Generators,
+        generators: Noise,
         callback: Callback | None = None,
     ) -> Items:
         """New images of `size` (h, w), with their labels where the model has them."""
@@ -59,7 +59,7 @@ class Artist:
         self,
         label: Float[Tensor, "b l h w"],
         cond: Cond,
-        generators: Generators,
+        generators: Noise,
         start: Images | None = None,
         strength: float = 1.0,
     ) -> Float[Tensor, "b k h w"]:
@@ -74,7 +74,7 @@ class Artist:
         image = self._run(denoiser, shape, (cond or {}) | held, generators, start=start, strength=strength)
         return torch.cat([image, label], dim=1)
 
-    def draw_label(self, image: Images, cond: Cond, generators: Generators) -> Float[Tensor, "b l h w"]:
+    def draw_label(self, image: Images, cond: Cond, generators: Noise) -> Float[Tensor, "b l h w"]:
         """The labels of these images, in `label_steps` steps: few, for x_0 of the first is the mean of all labels that
         the image allows, nearer to the truth than one drawn from them. Of few steps the first must stand at pure noise,
         so the spacing is "trailing". Without guidance, which would drive a label to its class.
@@ -85,7 +85,7 @@ class Artist:
         unguided = replace(self, sampler=quick, guidance=GuidanceConfig())
         return unguided._run(denoiser, shape, (cond or {}) | {"image": image}, generators)
 
-    def vary(self, x_0: Items, strength: float, cond: Cond, generators: Generators) -> Items:
+    def vary(self, x_0: Items, strength: float, cond: Cond, generators: Noise) -> Items:
         """Variations of images, and of their labels with them: noised to `strength` in (0, 1] and denoised (SDEdit)."""
         denoiser = couple(self.denoiser, self.parts)
         return self._run(denoiser, x_0.shape, cond, generators, start=x_0, strength=strength)
@@ -95,7 +95,7 @@ class Artist:
         x_0: Items,
         known: Bool[Tensor, "b ..."],
         cond: Cond,
-        generators: Generators,
+        generators: Noise,
         config: InpaintConfig,
     ) -> Items:
         """x_0 where it is `known`, to the bit; elsewhere new content that fits, image and label alike.
@@ -103,7 +103,11 @@ class Artist:
         Of a row whole columns must be known or not: a block of categories with all its places.
         """
         denoiser, options = couple(self.denoiser, self.parts), {}
-        if config.method == "repaint":
+        if config.method == "given":
+            if x_0.ndim != 2:
+                raise ValueError("inpaint.method=given: is for tables; for images use replace or repaint")
+            cond = (cond or {}) | {"given": known, "known": x_0}
+        elif config.method == "repaint":
             options["wrap_sampler"] = partial(
                 repaint,
                 known=x_0,
@@ -122,7 +126,7 @@ class Artist:
         denoiser: Denoiser,
         shape: Sequence[int],
         cond: Cond,
-        generators: Generators,
+        generators: Noise,
         *,
         start: Items | None = None,
         strength: float = 1.0,

@@ -15,7 +15,7 @@ def static_threshold(denoiser: Denoiser, bounds: Bounds = PIXELS) -> Denoiser:
 
     def thresholded(x_t: Items, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
         denoised = denoiser(x_t, t, cond)
-        low, high = (bound.to(denoised.x_0) if isinstance(bound, Tensor) else bound for bound in bounds)
+        low, high = (torch.as_tensor(bound).to(denoised.x_0) for bound in bounds)
         return denoised._replace(x_0=denoised.x_0.clamp(low, high))
 
     return thresholded

@@ -1,5 +1,6 @@
 """Rows of numbers and categories: samplers with exact denoisers, losses by hand, and what is known kept to the bit."""
 
+import dataclasses
 import math
 
 import pytest
@@ -237,7 +238,7 @@ def test_the_network_sees_numbers_and_one_hot_blocks():
 
     def network(x_t, t, cond):
         seen.append((x_t, t, cond))
-        return torch.zeros_like(x_t)
+        return torch.zeros(len(x_t), 4)
 
     x_0 = torch.tensor([[0.3, 0.0, 1.0, 0.0]] * 3)
     cond = {"class_label": torch.tensor([[1], [0], [2]])}
@@ -246,7 +247,8 @@ def test_the_network_sees_numbers_and_one_hot_blocks():
     x_t, seen_t, seen_cond = seen[0]
     alpha, sigma = SCHEDULE.at(t, x_0)
     torch.testing.assert_close(x_t[:, :1], alpha * x_0[:, :1] + sigma * eps[:, :1])
-    assert (x_t[:, 1:].sum(dim=1) == 1).all()
+    assert (x_t[:, 1:4].sum(dim=1) == 1).all()
+    assert (x_t[:, 4:] == 0).all()  # neither column is given
     assert seen_t is t
     assert seen_cond is cond
 
@@ -397,6 +399,97 @@ def test_what_is_open_follows_what_is_known_the_better_the_more_often_it_is_walk
     assert means[1] > 1.35
     x = artist("multinomial", 25).inpaint(x_0, ~category, None, row_noise(1000), InpaintConfig("repaint", 2, 2))
     assert x[:, 2].mean() > 0.95
+
+
+def knowing(kind):
+    """A network that says what is true of number and category, also where one of them is given: flags stand last."""
+
+    def network(x, t, cond=None):
+        x_t, flags = x[:, :4], x[:, 4:]
+        exact = number_and_category(kind)(x_t, t).x_0
+        alpha, sigma = SCHEDULE.at(t, x_t)
+        number, places = x_t[:, :1], x_t[:, 1:]
+        by_number = (P.log() - 0.5 * ((number - MEANS) / STD) ** 2).softmax(dim=1)  # p(category | clean number)
+        joint = by_number * (likelihood(kind, places, t, SCHEDULE) if kind != "multinomial" else 1)
+        mean = places @ MEANS  # of the clean category
+        x_0 = mean[:, None] + alpha * STD**2 / (alpha**2 * STD**2 + sigma**2) * (number - alpha * mean[:, None])
+        x_0 = torch.where(flags[:, 1:] > 0, x_0, exact[:, :1])
+        logits = exact[:, 1:] / (likelihood(kind, places, t, SCHEDULE) if kind == "multinomial" else 1)
+        logits = torch.where(flags[:, :1] > 0, joint, logits).clamp(min=1e-30).log()
+        return torch.cat([x_0, logits], dim=1)
+
+    return network
+
+
+@kinds
+def test_what_is_given_in_training_is_a_condition_without_error(kind):
+    """The number given the category, and the category given the number, where replacement is far off."""
+    p = process(kind, prediction_type="x_0")
+    painter = dataclasses.replace(artist(kind, 20), denoiser=p.denoiser(knowing(kind)))
+    x_0, category = KNOWN.expand(2000, -1), CATEGORY.expand(2000, -1)
+    x = painter.inpaint(x_0, category, None, row_noise(2000), InpaintConfig("given"))
+    assert (x[:, 1:] == x_0[:, 1:]).all()
+    assert abs(x[:, 0].mean() - MEANS[2]) < 0.03
+    assert abs(x[:, 0].std() - STD) < 0.07  # of 20 steps
+    at = torch.tensor([[-0.4, 1.0, 0.0, 0.0]]).expand(2000, -1)  # between the means of two categories
+    x = painter.inpaint(at, ~category, None, row_noise(2000), InpaintConfig("given"))
+    assert (x[:, 0] == at[:, 0]).all()
+    expected = (P.log() - 0.5 * ((at[0, 0] - MEANS) / STD) ** 2).softmax(dim=0)
+    assert expected.max() < 0.9
+    frequencies_are(x[:, 1:], expected, slack=0.03 if kind == "onehot" else 0)
+
+
+def test_given_is_for_networks_that_were_told():
+    p = process(clean_fraction=0.0)
+    painter = dataclasses.replace(artist("multinomial", 5), denoiser=p.denoiser(knowing("multinomial")))
+    with pytest.raises(ValueError, match="clean_fraction=0"):
+        painter.inpaint(KNOWN, CATEGORY, None, row_noise(1), InpaintConfig("given"))
+    mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    with pytest.raises(ValueError, match="method=given: is for tables"):
+        painter.inpaint(torch.zeros(1, 4, 2, 2), mask, None, [torch.Generator()], InpaintConfig("given"))
+
+
+def test_training_gives_any_columns_to_a_share_of_the_rows():
+    p = process(numbers=2, sizes=(3, 2), clean_fraction=0.4)
+    t = p.timesteps(4000, torch.Generator().manual_seed(0))
+    row, of_columns = t[:, :1], t[:, 1:]
+    assert t.shape == (4000, 5)
+    assert ((of_columns == row) | (of_columns == -1)).all()
+    some = (of_columns == -1).any(dim=1)
+    assert abs(some.float().mean() - 0.4 * 4 / 5) < 0.04  # of n columns none is given with 1 / (n + 1)
+    number = (of_columns[some] == -1).sum(dim=1)
+    for k in range(1, 5):  # as often one as two, three or all
+        assert abs((number == k).float().mean() - 1 / 4) < 0.05
+    assert (row.flatten().sort().values // 40 == torch.arange(4000) // 160).float().mean() > 0.9  # stratified
+    assert p.timesteps(8, torch.Generator(), training=False).shape == (8,)
+    assert process(clean_fraction=0.0).timesteps(8, torch.Generator()).shape == (8,)
+
+
+def test_what_is_given_goes_in_clean_and_is_not_asked_for():
+    seen = []
+
+    def network(x, t, cond):
+        seen.append((x, t))
+        return output
+
+    p = MixedProcess(COSINE20, DiffusionConfig(prediction_type="x_0"), Columns(2, (3, 2)))
+    x_0 = torch.tensor([[0.5, -1.5, 0.0, 1.0, 0.0, 1.0, 0.0]]).expand(3, -1)
+    output, eps = normal(3, 7).requires_grad_(), normal(3, 7, seed=1)
+    t = torch.tensor([[19, 19, -1, -1, 19], [19, 19, 19, 19, 19], [19, -1, -1, -1, -1]])
+    losses = p.losses(network, x_0, t, eps)
+    (x, times), places = seen[0], torch.tensor([1, 2, 3, 4])
+    assert (x[0, places] == x_0[0, places]).all()
+    assert x[:, 7:].tolist() == [[0, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]]
+    assert times.tolist() == [19, 19, 19]
+    (gradient,) = torch.autograd.grad(losses.loss.sum(), output)
+    assert (gradient[0, places] == 0).all()
+    assert (gradient[0, [0, 5, 6]] != 0).all()
+    assert (gradient[1] != 0).all()
+    assert losses.loss[2] == 0
+    assert losses.mse.isnan().tolist() == [True, False, True]
+    assert losses.category_loss.isnan().tolist() == [True, False, True]
+    plain = p.losses(network, x_0, t[:, 0], eps)
+    torch.testing.assert_close(plain.loss[1], losses.loss[1])
 
 
 def test_rows_are_drawn_and_varied_by_the_artist_of_images():
