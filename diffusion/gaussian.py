@@ -1,7 +1,7 @@
 """The Gaussian process x_t = alpha x_0 + sigma eps: forward, posterior, and from a network's output to x_0.
 
 alpha and sigma may be any pair of a path, not only of a variance-preserving one: EDM has alpha = 1, rectified flow has
-alpha = 1 - t, zero terminal SNR has alpha = 0 at the end. They are floats, or tensors that broadcast over images.
+alpha = 1 - t, zero terminal SNR has alpha = 0 at the end. They are floats, or tensors that broadcast over images or rows.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,20 @@ from diffusion.schedules import Schedule
 Cond = dict[str, Tensor] | None
 Network = Callable[[Tensor, Tensor, Cond], Tensor]  # (x_t, t (b,) or (b, 2), cond) -> (b, c or 2c, h, w)
 Images = Float[Tensor, "b c h w"]
+Items = Float[Tensor, "b *item"]  # images, or rows of a table (b, w)
 Scale = float | Tensor
 Number = TypeVar("Number", float, Tensor)
 
 PREDICTION_TYPES = ("eps", "x_0", "v")
 LOSS_WEIGHTINGS = ("simple", "min_snr", "soft_min_snr")
+CATEGORIES = ("multinomial", "masked", "onehot")
 
 
 class Denoised(NamedTuple):
     """What a denoiser says of x_t: the mean of x_0, and where the variance is learned the v of iDDPM equation 15."""
 
-    x_0: Images
-    variance_fraction: Images | None = None  # nominally in [0, 1]: 0 the posterior's variance, 1 the forward step's
+    x_0: Items
+    variance_fraction: Items | None = None  # nominally in [0, 1]: 0 the posterior's variance, 1 the forward step's
 
 
 # (x_t (b c h w), t (b,), cond) -> Denoised; a joint one takes t (b, 2), see clamping.py. cond holds tensors (b, ...).
@@ -38,7 +40,7 @@ Denoiser = Callable[[Tensor, Tensor, Cond], Denoised]
 class Posterior(NamedTuple):
     """q(x_s | x_t, x_0) = N(mean, variance), and the upper bound of the reverse variance (beta_t of DDPM)."""
 
-    mean: Images
+    mean: Items
     variance: Scale
     upper_variance: Scale
 
@@ -54,6 +56,7 @@ class PosteriorCoefficients(Generic[Number]):
 
 
 OF_LABELS = ("label_weight", "clean_fraction", "together_fraction", "label_balance")
+OF_TABLES = ("categories", "category_weight")
 
 
 @dataclass
@@ -67,9 +70,13 @@ class DiffusionConfig:
     vlb_weight: float = 0.001  # lambda of the hybrid loss; used when learned_variance
     class_dropout: float = 0.1  # share of images whose attributes are dropped, for classifier-free guidance
     label_weight: float = 2.0  # of the label channels' error beside the image channels'
-    clean_fraction: float = 0.15  # share of items whose image is given clean, and share of those whose label is
+    clean_fraction: float = (
+        0.15  # share of items whose image is given clean, of those whose label is, of rows with given columns
+    )
     together_fraction: float = 0.0  # share of items whose image and label have the same time, as in new pairs
     label_balance: float = 0.0  # 0: label pixels weigh the same, 0.5: by frequency^-1/2, 1: classes weigh the same
+    categories: str = "multinomial"  # multinomial (drawn anew) | masked (hidden) | onehot (Gaussian channels)
+    category_weight: float = 1.0  # of the categories' loss beside the numbers' error
 
     def __post_init__(self) -> None:
         if self.prediction_type not in PREDICTION_TYPES:
@@ -94,18 +101,22 @@ class DiffusionConfig:
             raise ValueError(f"diffusion.together_fraction: {self.together_fraction} must be within [0, 1]")
         if not 0 <= self.label_balance <= 1:
             raise ValueError(f"diffusion.label_balance: {self.label_balance} must be within [0, 1]")
+        if self.categories not in CATEGORIES:
+            raise ValueError(f"diffusion.categories: {self.categories!r} is not one of {', '.join(CATEGORIES)}")
+        if not 0 < self.category_weight < float("inf"):
+            raise ValueError(f"diffusion.category_weight: {self.category_weight} must be above 0 and finite")
         if self.loss_weighting == "simple" and self.snr_gamma != 5.0:
             raise ValueError("diffusion.snr_gamma: has no effect on loss_weighting=simple")
         if not self.learned_variance and self.vlb_weight != 0.001:
             raise ValueError("diffusion.vlb_weight: has no effect without learned_variance=true")
 
 
-def q_sample(x_0: Images, eps: Images, alpha: Scale, sigma: Scale) -> Images:
+def q_sample(x_0: Items, eps: Items, alpha: Scale, sigma: Scale) -> Items:
     """x_t = alpha x_0 + sigma eps."""
     return alpha * x_0 + sigma * eps
 
 
-def target(prediction_type: str, x_0: Images, eps: Images, alpha: Scale, sigma: Scale) -> Images:
+def target(prediction_type: str, x_0: Items, eps: Items, alpha: Scale, sigma: Scale) -> Items:
     """What the network should output; v = alpha eps - sigma x_0 (Salimans & Ho 2022, section 4)."""
     if prediction_type == "eps":
         return eps
@@ -115,7 +126,7 @@ def target(prediction_type: str, x_0: Images, eps: Images, alpha: Scale, sigma: 
     return alpha * eps - sigma * x_0
 
 
-def predict_x_0(prediction_type: str, output: Images, x_t: Images, alpha: Scale, sigma: Scale) -> Images:
+def predict_x_0(prediction_type: str, output: Items, x_t: Items, alpha: Scale, sigma: Scale) -> Items:
     """The x_0 that an output stands for. Undefined for eps at alpha = 0."""
     if prediction_type == "eps":
         return (x_t - sigma * output) / alpha
@@ -125,7 +136,7 @@ def predict_x_0(prediction_type: str, output: Images, x_t: Images, alpha: Scale,
     return (alpha * x_t - sigma * output) / (alpha**2 + sigma**2)
 
 
-def predict_eps(prediction_type: str, output: Images, x_t: Images, alpha: Scale, sigma: Scale) -> Images:
+def predict_eps(prediction_type: str, output: Items, x_t: Items, alpha: Scale, sigma: Scale) -> Items:
     """The eps that an output stands for. Undefined for x_0 at sigma = 0."""
     if prediction_type == "eps":
         return output
@@ -152,15 +163,13 @@ def posterior_coefficients(
     )
 
 
-def posterior(
-    x_0: Images, x_t: Images, alpha_t: Number, sigma_t: Number, alpha_s: Number, sigma_s: Number
-) -> Posterior:
+def posterior(x_0: Items, x_t: Items, alpha_t: Number, sigma_t: Number, alpha_s: Number, sigma_s: Number) -> Posterior:
     """q(x_s | x_t, x_0) for any less noisy level s; with clean s (alpha 1, sigma 0) it is x_0 itself."""
     c = posterior_coefficients(alpha_t, sigma_t, alpha_s, sigma_s)
     return Posterior(c.x_0 * x_0 + c.x_t * x_t, c.variance, c.upper_variance)
 
 
-def interpolate_variance(fraction: Images, variance: Scale, upper_variance: Scale) -> Images:
+def interpolate_variance(fraction: Items, variance: Scale, upper_variance: Scale) -> Items:
     """exp(v log upper + (1 - v) log variance), exact at v = 0 and v = 1 (Nichol & Dhariwal 2021, equation 15)."""
     return upper_variance**fraction * variance ** (1 - fraction)
 
@@ -174,10 +183,12 @@ def require_defined_x_0(schedule: Schedule, config: DiffusionConfig) -> None:
 
 
 def require_parts(config: DiffusionConfig, parts: Parts | None, *, new_run: bool = False) -> None:
-    """Refuse a learned variance where there is a label and, for a new run, options of labels where there is none.
-
-    An old run may have had other defaults.
+    """Refuse a learned variance where there is a label and, for a new run, options of labels where there is none, and of
+    tables: `parts` are those of images. An old run may have had other defaults.
     """
+    for name in OF_TABLES if new_run else ():
+        if getattr(config, name) != getattr(DiffusionConfig, name):
+            raise ValueError(f"diffusion.{name}: has no effect on images")
     if parts is not None and parts.label > 0:
         if config.learned_variance:
             raise ValueError("diffusion.learned_variance: is not there for image and label together; set it to false")

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from diffusion.gaussian import Cond, Denoised, Denoiser, Images
+from diffusion.gaussian import Cond, Denoised, Denoiser, Items
+from diffusion.kernel import Extrapolate, extrapolate
 
 Interval = tuple[float | int, float | int]  # t_low, t_high in timesteps, both within
 EVERY_T: Interval = (0, float("inf"))
@@ -60,20 +61,24 @@ def drop_classes(
 
 
 def classifier_free_guidance(
-    denoiser: Denoiser, scale: float, null_label: Sequence[int], interval: Interval = EVERY_T
+    denoiser: Denoiser,
+    scale: float,
+    null_label: Sequence[int],
+    interval: Interval = EVERY_T,
+    mix: Extrapolate = extrapolate,
 ) -> Denoiser:
     """x_0 = x_0(null) + scale (x_0(cond) - x_0(null)), in one call with 2b images.
 
     Ho & Salimans 2022, equation 6, with scale = 1 + w. `scale` 1 is `denoiser` itself, 0 the unconditional one. Guidance
     acts at t_low <= t <= t_high; elsewhere `denoiser` is called as it is (Kynkäänniemi et al. 2024). `null_label` has
     the null value of each attribute; all else that cond holds is the same on both sides. The variance is the
-    conditional one's.
+    conditional one's. `mix` is another way to go beyond x_0(cond) where x_0 is not a mean of numbers alone.
     """
     _check(scale, interval)
     if scale == 1:
         return denoiser
 
-    def guided(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
+    def guided(x_t: Items, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
         if cond is None or "class_label" not in cond:
             raise ValueError(f"guidance_scale: {scale} has no effect without a class to guide to")
         inside = _inside(t, interval)
@@ -85,7 +90,7 @@ def classifier_free_guidance(
         denoised = denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), both)
         b = len(x_t)
         fraction = None if denoised.variance_fraction is None else denoised.variance_fraction[:b]
-        return _extrapolate(Denoised(denoised.x_0[:b], fraction), denoised.x_0[b:], scale, inside)
+        return _extrapolate(Denoised(denoised.x_0[:b], fraction), denoised.x_0[b:], scale, inside, mix)
 
     return guided
 
@@ -100,9 +105,9 @@ def guide(strong: Denoiser, weak: Denoiser, scale: float, interval: Interval = E
     if scale == 1:
         return strong
 
-    def guided(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
+    def guided(x_t: Items, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
         inside, denoised = _inside(t, interval), strong(x_t, t, cond)
-        return _extrapolate(denoised, weak(x_t, t, cond).x_0, scale, inside) if inside.any() else denoised
+        return _extrapolate(denoised, weak(x_t, t, cond).x_0, scale, inside, extrapolate) if inside.any() else denoised
 
     return guided
 
@@ -119,7 +124,7 @@ def _inside(t: Int64[Tensor, " b"], interval: Interval) -> Tensor:
     return (interval[0] <= t) & (t <= interval[1])
 
 
-def _extrapolate(strong: Denoised, weak: Images, scale: float, inside: Tensor) -> Denoised:
+def _extrapolate(strong: Denoised, weak: Items, scale: float, inside: Tensor, mix: Extrapolate) -> Denoised:
     """Guidance where `inside` (b,), `strong` elsewhere."""
-    x_0 = weak + scale * (strong.x_0 - weak)
-    return strong._replace(x_0=torch.where(inside[:, None, None, None], x_0, strong.x_0))
+    inside = inside[(..., *[None] * (weak.ndim - 1))]  # (b, 1, 1, 1), or (b, 1) for rows
+    return strong._replace(x_0=torch.where(inside, mix(strong.x_0, weak, scale), strong.x_0))

@@ -4,7 +4,7 @@ Two ways: `replace_known` tells the denoiser what x_0 is where it is known; RePa
 and goes back and forth until the two sides agree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,20 +12,22 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from diffusion.gaussian import Cond, Denoised, Denoiser, Images, posterior_coefficients, q_sample
-from diffusion.noise import randn
+from diffusion.gaussian import Cond, Denoised, Denoiser, Items, posterior_coefficients
+from diffusion.kernel import Kernel
+from diffusion.noise import Generators, randn
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.timesteps import NoiseLevels
 
-Mask = Bool[Tensor, "b _ h w"]  # True where known; one channel for all, or one a channel
+Mask = Bool[Tensor, "b ..."]  # True where known; of an image one channel for all, or one a channel; of a row (b, w)
 
 
-METHODS = ("replace", "repaint")
+METHODS = ("replace", "repaint", "given")
 
 
 @dataclass
 class InpaintConfig:
     """replace: the known part inside the denoiser, one walk. repaint: RePaint, which goes back and forth for better seams.
+    given, for tables: the network is told what is known, as in training with diffusion.clean_fraction above 0.
 
     jump_length, resamplings: of RePaint, see `repaint`.
     """
@@ -41,8 +43,8 @@ class InpaintConfig:
         for name in ("jump_length", "resamplings"):
             if getattr(self, name) < 1:
                 raise ValueError(f"inpaint.{name}={getattr(self, name)} must be at least 1")
-            if self.method == "replace" and getattr(self, name) != 10:
-                raise ValueError(f"inpaint.{name} has no effect on inpaint.method=replace")
+            if self.method != "repaint" and getattr(self, name) != 10:
+                raise ValueError(f"inpaint.{name} has no effect on inpaint.method={self.method}")
 
 
 def require_repaint(config: InpaintConfig, sampler: SamplerConfig) -> None:
@@ -58,13 +60,13 @@ def require_repaint(config: InpaintConfig, sampler: SamplerConfig) -> None:
         raise ValueError(f"inpaint.jump_length={config.jump_length} must be below {steps}")
 
 
-def replace_known(denoiser: Denoiser, known: Images, mask: Mask) -> Denoiser:
-    """Where `mask` is True x_0 is `known` (b, c, h, w), whatever the denoiser says; exact, one call, every sampler.
+def replace_known(denoiser: Denoiser, known: Items, mask: Mask) -> Denoiser:
+    """Where `mask` is True x_0 is `known` (b, ...), whatever the denoiser says; exact, one call, every sampler.
 
     The rest sees what is known through the network's x_t alone, and seams may stay.
     """
 
-    def replaced(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
+    def replaced(x_t: Items, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
         denoised = denoiser(x_t, t, cond)
         return denoised._replace(x_0=torch.where(mask, known, denoised.x_0))
 
@@ -72,28 +74,35 @@ def replace_known(denoiser: Denoiser, known: Images, mask: Mask) -> Denoiser:
 
 
 def repaint(
-    run: Callable[..., Images], known: Images, mask: Mask, *, jump_length: int = 10, resamplings: int = 10
-) -> Callable[..., Images]:
+    run: Callable[..., Items],
+    known: Items,
+    mask: Mask,
+    *,
+    jump_length: int = 10,
+    resamplings: int = 10,
+    kernel: Kernel | None = None,
+) -> Callable[..., Items]:
     """RePaint (Lugmayr et al. 2022, Algorithm 1 and equation 8): sampler in (ddpm or ddim), sampler out.
 
     After every step the known part of x is drawn anew from q(x_s | x_0 = known). Every `jump_length` steps, but the first
     ones, x is noised back by as many and denoised again, until that stretch was walked `resamplings` times: about as many
     times the calls.
-    With `resamplings` 1 there is no going back.
+    With `resamplings` 1 there is no going back. Noise is put on as `kernel` says, None being that of images.
     """
+    q_sample = (kernel or Kernel()).q_sample
     if jump_length < 1 or resamplings < 1:
         raise ValueError(f"jump_length, resamplings: {jump_length}, {resamplings} must be at least 1")
 
     def repainted(
         denoiser: Denoiser,
-        x: Images,
+        x: Items,
         levels: NoiseLevels,
         cond: Cond = None,
         *,
         config: SamplerConfig,
-        generators: Sequence[torch.Generator] | None = None,
+        generators: Generators = None,
         callback: Callback | None = None,
-    ) -> Images:
+    ) -> Items:
         if config.name == "heun":
             raise ValueError("sampler: RePaint takes single steps, which heun does not have; use ddpm or ddim")
         alpha, sigma = levels.alpha.tolist(), levels.sigma.tolist()

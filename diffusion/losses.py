@@ -37,17 +37,20 @@ class Losses(NamedTuple):
     """Losses of each image. `loss` is what to minimise, `vlb` a term in bits/dim.
 
     `mse` and `label_mse` are the unweighted errors of the image's and of the label's channels, NaN for what was given clean.
+    Of a row of a table `mse` is that of the numbers, NaN without any, and `category_loss` in nats that of the categories.
     """
 
     loss: PerImage
     mse: PerImage
     vlb: PerImage | None = None
     label_mse: PerImage | None = None
+    category_loss: PerImage | None = None
 
     @property
     def extra(self) -> dict[str, PerImage]:
         """What there is beside loss and mse, by name."""
-        return {name: value for name in ("vlb", "label_mse") if (value := getattr(self, name)) is not None}
+        names = ("vlb", "label_mse", "category_loss")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
 def concatenate(parts: Sequence[Losses]) -> Losses:

@@ -1,11 +1,12 @@
-"""From noise to images: builds the noise levels, wraps the denoiser, draws x_T and runs a sampler."""
+"""From noise to images or rows: builds the noise levels, wraps the denoiser, draws x_T and runs a sampler."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 
-from diffusion.gaussian import Cond, Denoiser, Images, q_sample
-from diffusion.noise import randn
+from diffusion.gaussian import Cond, Denoiser, Items
+from diffusion.kernel import Kernel
+from diffusion.noise import Generators, randn
 from diffusion.samplers import SAMPLERS
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.schedules import Schedule
@@ -20,34 +21,41 @@ def sample(
     config: SamplerConfig,
     shape: Sequence[int],
     *,
-    generators: Sequence[torch.Generator],
+    generators: Generators,
     cond: Cond = None,
     device: torch.device | str,
     callback: Callback | None = None,
-    start: Images | None = None,
+    start: Items | None = None,
     strength: float = 1.0,
     wrap_denoiser: Callable[[Denoiser], Denoiser] | None = None,
-    wrap_sampler: Callable[[Callable[..., Images]], Callable[..., Images]] | None = None,
-) -> Images:
+    wrap_sampler: Callable[[Callable[..., Items]], Callable[..., Items]] | None = None,
+    kernel: Kernel | None = None,
+) -> Items:
     """Draw x_0 of `shape` (b, c, h, w), nominally in [-1, 1]; image i depends on generators[i] and cond[i] alone.
 
+    Rows of a table, (b, w), have their own `kernel`, which says how they are noised and moved.
     With `start` (of `shape`, in [-1, 1]) the samples are variations of it: noised to `strength` in (0, 1] and denoised
     (Meng et al. 2022). `wrap_denoiser` takes the thresholded denoiser and returns another one: see
     `inpainting.replace_known`; `wrap_sampler` does so with the sampler: see `inpainting.repaint`.
     """
     if start is None and strength != 1.0:
         raise ValueError(f"strength: {strength} has no effect without an image to start from")
+    kernel = kernel or Kernel()
     levels = start_levels(noise_levels(schedule, config.num_inference_steps, config.spacing), strength)
     if config.threshold == "static":
-        denoiser = static_threshold(denoiser)
+        denoiser = static_threshold(denoiser, kernel.bounds)
     elif config.threshold == "dynamic":
+        if len(shape) == 2:
+            raise ValueError("sampler.threshold=dynamic scales images as a whole; for a table use static or none")
         denoiser = dynamic_threshold(denoiser, config.threshold_quantile)
     if wrap_denoiser is not None:
         denoiser = wrap_denoiser(denoiser)
     std = (levels.alpha[0] ** 2 + levels.sigma[0] ** 2).sqrt().item()  # of x_t for data of unit variance
     eps = randn(shape, generators, device)
-    x = std * eps if start is None else q_sample(start.to(eps), eps, levels.alpha[0].item(), levels.sigma[0].item())
+    alpha, sigma = (0.0, std) if start is None else (levels.alpha[0].item(), levels.sigma[0].item())
+    x = kernel.q_sample(torch.zeros_like(eps) if start is None else start.to(eps), eps, alpha, sigma)
     _, run = SAMPLERS[config.name]
+    run = kernel.wrap_sampler(run)
     if wrap_sampler is not None:
         run = wrap_sampler(run)
     return run(denoiser, x, levels, cond, config=config, generators=generators, callback=callback)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
@@ -98,14 +97,14 @@ class Schedule:
         """Whether x_{T-1} is pure noise."""
         return self.alphas_cumprod[-1].item() == 0
 
-    def at(self, t: Int64[Tensor, " b"], like: Tensor) -> tuple[Float[Tensor, "b 1 1 1"], Float[Tensor, "b 1 1 1"]]:
-        """(alpha, sigma) of each timestep, with the dtype and device of `like`, ready to multiply images."""
+    def at(self, t: Int64[Tensor, " b"], like: Tensor) -> tuple[Float[Tensor, "b *ones"], Float[Tensor, "b *ones"]]:
+        """(alpha, sigma) of each timestep, ready to multiply `like`, with its dtype and device: see `lookup`."""
         return lookup(self.alpha, t, like), lookup(self.sigma, t, like)
 
 
-def lookup(table: Float64[Tensor, " T"], t: Int64[Tensor, " b"], like: Tensor) -> Float[Tensor, "b 1 1 1"]:
-    """`table[t]` with the dtype and device of `like`, ready to multiply images."""
-    return rearrange(table.to(like)[t], "b -> b 1 1 1")
+def lookup(table: Float64[Tensor, " T"], t: Int64[Tensor, " b"], like: Tensor) -> Float[Tensor, "b *ones"]:
+    """`table[t]` with the dtype and device of `like`, ready to multiply it: (b, 1, 1, 1) for images, (b, 1) for rows."""
+    return table.to(like)[t][(..., *[None] * (like.ndim - 1))]
 
 
 def build_schedule(config: ScheduleConfig) -> Schedule:

@@ -2,21 +2,23 @@
 and parts to be filled in. Each is a way through the same sampler (docs/math.md, "Image and label together").
 
 Everything is in [-1, 1]. What is drawn has the image's channels and then, where the model has a label, the label's.
+A row of a table, (w,), is an item of w channels and no extent: `draw` with the size (), `vary` and `inpaint` draw rows too.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Generator, Tensor
+from torch import Tensor
 
 from diffusion.clamping import clamp_image, clamp_label, couple, ignore_label
-from diffusion.gaussian import Cond, Denoiser, Images
+from diffusion.gaussian import Cond, Denoiser, Images, Items
 from diffusion.guidance import GuidanceConfig, classifier_free_guidance, guide
 from diffusion.inpainting import InpaintConfig, repaint, replace_known
-from diffusion.noise import randn
+from diffusion.kernel import Kernel
+from diffusion.noise import Noise, randn
 from diffusion.parts import Parts
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.sampling import sample
@@ -29,6 +31,7 @@ class Artist:
 
     `null_label` has the null value of each attribute; a label alone is drawn in `label_steps` of the sampler. Every method
     draws item i of a batch from generators[i] and cond[i]; `cond` holds "class_label" (b, a) where the model has attributes.
+    `kernel` is that of the process; rows may have a `RowNoise` for generators.
     """
 
     denoiser: Denoiser
@@ -39,14 +42,15 @@ class Artist:
     null_label: Sequence[int]
     device: torch.device
     label_steps: int
+    kernel: Kernel = field(default_factory=Kernel)
 
     def draw(
         self,
-        size: tuple[int, int],
+        size: tuple[int, ...],
         cond: Cond,
-        generators: Sequence[Generator],
+        generators: Noise,
         callback: Callback | None = None,
-    ) -> Float[Tensor, "b k h w"]:
+    ) -> Items:
         """New images of `size` (h, w), with their labels where the model has them."""
         shape = (len(generators), self.parts.total, *size)
         return self._run(couple(self.denoiser, self.parts), shape, cond, generators, callback=callback)
@@ -55,7 +59,7 @@ class Artist:
         self,
         label: Float[Tensor, "b l h w"],
         cond: Cond,
-        generators: Sequence[Generator],
+        generators: Noise,
         start: Images | None = None,
         strength: float = 1.0,
     ) -> Float[Tensor, "b k h w"]:
@@ -70,7 +74,7 @@ class Artist:
         image = self._run(denoiser, shape, (cond or {}) | held, generators, start=start, strength=strength)
         return torch.cat([image, label], dim=1)
 
-    def draw_label(self, image: Images, cond: Cond, generators: Sequence[Generator]) -> Float[Tensor, "b l h w"]:
+    def draw_label(self, image: Images, cond: Cond, generators: Noise) -> Float[Tensor, "b l h w"]:
         """The labels of these images, in `label_steps` steps: few, for x_0 of the first is the mean of all labels that
         the image allows, nearer to the truth than one drawn from them. Of few steps the first must stand at pure noise,
         so the spacing is "trailing". Without guidance, which would drive a label to its class.
@@ -81,26 +85,36 @@ class Artist:
         unguided = replace(self, sampler=quick, guidance=GuidanceConfig())
         return unguided._run(denoiser, shape, (cond or {}) | {"image": image}, generators)
 
-    def vary(
-        self, x_0: Float[Tensor, "b k h w"], strength: float, cond: Cond, generators: Sequence[Generator]
-    ) -> Float[Tensor, "b k h w"]:
+    def vary(self, x_0: Items, strength: float, cond: Cond, generators: Noise) -> Items:
         """Variations of images, and of their labels with them: noised to `strength` in (0, 1] and denoised (SDEdit)."""
         denoiser = couple(self.denoiser, self.parts)
         return self._run(denoiser, x_0.shape, cond, generators, start=x_0, strength=strength)
 
     def inpaint(
         self,
-        x_0: Float[Tensor, "b k h w"],
-        known: Bool[Tensor, "b 1 h w"],
+        x_0: Items,
+        known: Bool[Tensor, "b ..."],
         cond: Cond,
-        generators: Sequence[Generator],
+        generators: Noise,
         config: InpaintConfig,
-    ) -> Float[Tensor, "b k h w"]:
-        """x_0 where it is `known`; elsewhere new content that fits, image and label alike."""
+    ) -> Items:
+        """x_0 where it is `known`, to the bit; elsewhere new content that fits, image and label alike.
+
+        Of a row whole columns must be known or not: a block of categories with all its places.
+        """
         denoiser, options = couple(self.denoiser, self.parts), {}
-        if config.method == "repaint":
+        if config.method == "given":
+            if x_0.ndim != 2:
+                raise ValueError("inpaint.method=given: is for tables; for images use replace or repaint")
+            cond = (cond or {}) | {"given": known, "known": x_0}
+        elif config.method == "repaint":
             options["wrap_sampler"] = partial(
-                repaint, known=x_0, mask=known, jump_length=config.jump_length, resamplings=config.resamplings
+                repaint,
+                known=x_0,
+                mask=known,
+                jump_length=config.jump_length,
+                resamplings=config.resamplings,
+                kernel=self.kernel,
             )
         else:
             options["wrap_denoiser"] = partial(replace_known, known=x_0, mask=known)
@@ -112,17 +126,19 @@ class Artist:
         denoiser: Denoiser,
         shape: Sequence[int],
         cond: Cond,
-        generators: Sequence[Generator],
+        generators: Noise,
         *,
-        start: Images | None = None,
+        start: Items | None = None,
         strength: float = 1.0,
         callback: Callback | None = None,
         wrap_denoiser: Callable[[Denoiser], Denoiser] | None = None,
-        wrap_sampler: Callable[[Callable[..., Images]], Callable[..., Images]] | None = None,
-    ) -> Images:
+        wrap_sampler: Callable[[Callable[..., Items]], Callable[..., Items]] | None = None,
+    ) -> Items:
         """The sampler on the guided denoiser."""
         interval = self.guidance.in_steps(self.schedule.num_train_timesteps)
-        denoiser = classifier_free_guidance(denoiser, self.guidance.scale, self.null_label, interval)
+        denoiser = classifier_free_guidance(
+            denoiser, self.guidance.scale, self.null_label, interval, self.kernel.extrapolate
+        )
         return sample(
             denoiser,
             self.schedule,
@@ -136,4 +152,5 @@ class Artist:
             strength=strength,
             wrap_denoiser=wrap_denoiser,
             wrap_sampler=wrap_sampler,
+            kernel=self.kernel,
         )

@@ -4,15 +4,19 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from diffusion.gaussian import Cond, Denoised, Denoiser, Images
+from diffusion.gaussian import Cond, Denoised, Denoiser, Images, Items
+
+Bounds = tuple[float | Tensor, float | Tensor]  # least, greatest; tensors (w,) hold one for each place of a row
+PIXELS: Bounds = (-1.0, 1.0)
 
 
-def static_threshold(denoiser: Denoiser) -> Denoiser:
-    """Clip x_0 to [-1, 1]."""
+def static_threshold(denoiser: Denoiser, bounds: Bounds = PIXELS) -> Denoiser:
+    """Clip x_0 to the bounds of the data."""
 
-    def thresholded(x_t: Images, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
+    def thresholded(x_t: Items, t: Int64[Tensor, " b"], cond: Cond = None) -> Denoised:
         denoised = denoiser(x_t, t, cond)
-        return denoised._replace(x_0=denoised.x_0.clamp(-1, 1))
+        low, high = (torch.as_tensor(bound).to(denoised.x_0) for bound in bounds)
+        return denoised._replace(x_0=denoised.x_0.clamp(low, high))
 
     return thresholded
 

@@ -5,12 +5,20 @@ from typing import Any
 
 from torch import nn
 
+from models.tabular_mlp import TabularMLP, TabularMLPConfig
+from models.tabular_resnet import TabularResNet, TabularResNetConfig
 from models.unet import UNet, UNetConfig
 
-MODELS: dict[str, tuple[type[UNetConfig], type[UNet]]] = {"unet": (UNetConfig, UNet)}
+ModelConfig = UNetConfig | TabularMLPConfig | TabularResNetConfig
+
+MODELS: dict[str, tuple[type[ModelConfig], type[UNet | TabularMLP | TabularResNet]]] = {
+    "unet": (UNetConfig, UNet),
+    "tabular_mlp": (TabularMLPConfig, TabularMLP),
+    "tabular_resnet": (TabularResNetConfig, TabularResNet),
+}
 
 
-def model_config_from_dict(config: dict[str, Any]) -> UNetConfig:
+def model_config_from_dict(config: dict[str, Any]) -> ModelConfig:
     """The config dataclass of a plain dict such as `dataclasses.asdict` makes; `config["name"]` says which.
 
     Raises:
@@ -27,19 +35,19 @@ def model_config_from_dict(config: dict[str, Any]) -> UNetConfig:
 
 
 def build_model(
-    config: UNetConfig,
+    config: ModelConfig,
     *,
     in_channels: int,
     out_channels: int,
     num_classes: Sequence[int] = (),
     label_time: bool = False,
 ) -> nn.Module:
-    """The network that `config` describes: `network(x_t, t, cond) -> (b, out_channels, h, w)`.
+    """The network that `config` describes: `network(x_t, t, cond) -> (b, out_channels, h, w)`, of a row (b, out_channels).
 
     `num_classes` holds the number of values of each attribute. With `label_time` the last channels of x_t are those of
     a label, which has a time of its own, and t is (b, 2).
     """
-    network_class = MODELS[config.name][1]
+    network_class: Any = MODELS[config.name][1]
     return network_class(
         config, in_channels=in_channels, out_channels=out_channels, num_classes=num_classes, label_time=label_time
     )

@@ -71,6 +71,13 @@ def test_network_shape_of_old_and_new_checkpoints(images, num_classes, channels,
     assert network_shape(images, learned_variance=True) == shape | {"out_channels": 2 * channels}
 
 
+def test_network_shape_of_a_table() -> None:
+    """3 numbers and blocks of 2 + 4 places; 5 columns are given or not."""
+    table = {"numbers": 3, "category_sizes": [2, 4], "attributes": {"income": ["low", "high"]}}
+    shape = {"in_channels": 14, "out_channels": 9, "num_classes": [2], "label_time": False}
+    assert network_shape(table, learned_variance=False) == shape
+
+
 class Evil:
     """Unpickled, it would create a file."""
 

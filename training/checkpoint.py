@@ -75,16 +75,20 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def network_shape(images: dict[str, Any], *, learned_variance: bool) -> dict[str, Any]:
-    """What `build_model` needs to know beside its config; `images` is an ImageSpec as a plain dict.
+    """What `build_model` needs to know beside its config; `images` is an ImageSpec or a TableSpec as a plain dict.
 
-    Checkpoints of speckle 0.1 hold `classes`, a list, where later ones hold `attributes`, {name: values}; they have no
-    `label_channels`.
+    A row goes in with a number for each column, whether it is given (`diffusion.mixed`). Checkpoints of speckle 0.1 hold
+    `classes`, a list, where later ones hold `attributes`, {name: values}; they have no `label_channels`.
     """
     attributes = images["attributes"].values() if "attributes" in images else filter(None, [images["classes"]])
-    label_channels = images.get("label_channels", 0)
-    channels = images["channels"] + label_channels
+    label_channels, flags = images.get("label_channels", 0), 0
+    if "category_sizes" in images:
+        channels = images["numbers"] + sum(images["category_sizes"])
+        flags = images["numbers"] + len(images["category_sizes"])
+    else:
+        channels = images["channels"] + label_channels
     return {
-        "in_channels": channels,
+        "in_channels": channels + flags,
         "out_channels": channels * (2 if learned_variance else 1),
         "num_classes": [len(values) for values in attributes],
         "label_time": label_channels > 0,

@@ -1,12 +1,11 @@
 """DDIM (Song et al. 2021) between any two noise levels; eta from 0 (deterministic) to 1 (DDPM)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from diffusion.gaussian import Cond, Denoiser, Images, posterior_coefficients, predict_eps
-from diffusion.noise import randn
+from diffusion.gaussian import Cond, Denoiser, Items, posterior_coefficients, predict_eps
+from diffusion.noise import Generators, randn
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.timesteps import NoiseLevels
 
@@ -26,15 +25,15 @@ class DDIMConfig(SamplerConfig):
 
 def ddim(
     denoiser: Denoiser,
-    x: Images,
+    x: Items,
     levels: NoiseLevels,
     cond: Cond = None,
     *,
     config: DDIMConfig,
-    generators: Sequence[torch.Generator] | None = None,
+    generators: Generators = None,
     callback: Callback | None = None,
-) -> Images:
-    """Sample x_0 (b, c, h, w) from x at levels[0]; equation 12 with the variance of equation 16.
+) -> Items:
+    """Sample x_0 (b, ...) from x at levels[0]; equation 12 with the variance of equation 16.
 
     `callback(i, x_t, x_0)` sees every step. Generators are needed only if eta > 0.
     """

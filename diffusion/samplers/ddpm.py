@@ -1,13 +1,12 @@
 """DDPM ancestral sampling (Ho et al. 2020, Algorithm 2) between any two noise levels."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from diffusion.gaussian import Cond, Denoised, Denoiser, Images, Posterior, interpolate_variance, posterior
-from diffusion.noise import randn
+from diffusion.gaussian import Cond, Denoised, Denoiser, Items, Posterior, interpolate_variance, posterior
+from diffusion.noise import Generators, randn
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.timesteps import NoiseLevels
 
@@ -29,15 +28,15 @@ class DDPMConfig(SamplerConfig):
 
 def ddpm(
     denoiser: Denoiser,
-    x: Images,
+    x: Items,
     levels: NoiseLevels,
     cond: Cond = None,
     *,
     config: DDPMConfig,
-    generators: Sequence[torch.Generator] | None = None,
+    generators: Generators = None,
     callback: Callback | None = None,
-) -> Images:
-    """Sample x_0 (b, c, h, w) from x at levels[0] by drawing from p(x_s | x_t) = q(x_s | x_t, x_0 = denoiser(x_t)).
+) -> Items:
+    """Sample x_0 (b, ...) from x at levels[0] by drawing from p(x_s | x_t) = q(x_s | x_t, x_0 = denoiser(x_t)).
 
     `callback(i, x_t, x_0)` sees every step. The last step, to clean data, adds no noise.
     """

@@ -1,11 +1,11 @@
 """Heun's second-order solver of the probability-flow ODE (Karras et al. 2022, Algorithm 1)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from diffusion.gaussian import Cond, Denoiser, Images, predict_eps
+from diffusion.gaussian import Cond, Denoiser, Items, predict_eps
+from diffusion.noise import Generators
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.timesteps import NoiseLevels
 
@@ -19,15 +19,15 @@ class HeunConfig(SamplerConfig):
 
 def heun(
     denoiser: Denoiser,
-    x: Images,
+    x: Items,
     levels: NoiseLevels,
     cond: Cond = None,
     *,
     config: HeunConfig,
-    generators: Sequence[torch.Generator] | None = None,
+    generators: Generators = None,
     callback: Callback | None = None,
-) -> Images:
-    """Sample x_0 (b, c, h, w) from x at levels[0], deterministically: `generators` are not used.
+) -> Items:
+    """Sample x_0 (b, ...) from x at levels[0], deterministically: `generators` are not used.
 
     Along any path the flow is dx = x_0 d(alpha) + eps d(sigma). Between two levels the path is taken as straight, which
     changes nothing of where the flow leads, is Algorithm 1 where alpha = 1, and has no singularity at alpha = 0. The
@@ -35,7 +35,7 @@ def heun(
     """
     alpha, sigma = levels.alpha.tolist(), levels.sigma.tolist()
 
-    def predict(x: Images, i: int) -> tuple[Images, Images]:
+    def predict(x: Items, i: int) -> tuple[Items, Items]:
         x_0 = denoiser(x, torch.full((len(x),), int(levels.t[i]), device=x.device), cond).x_0
         return x_0, predict_eps("x_0", x_0, x, alpha[i], sigma[i])
 
