@@ -203,7 +203,7 @@ def test_balance_weights_are_their_formula(balance):
     torch.testing.assert_close(weights.mean(dim=(0, 2, 3)), torch.ones(2, dtype=torch.float64))
     ratio = (weights[0, 0, 0, 0] / weights[0, 0, 9, 9]).item()
     assert ratio == pytest.approx((0.98 / 0.02) ** balance)
-    assert (weights[0, 1] == 1).all()
+    torch.testing.assert_close(weights[0, 1], torch.ones_like(weights[0, 1]))  # to rounding, which machines differ in
     counted = label_frequencies([label, label])
     torch.testing.assert_close(counted, torch.tensor([5 / 202, 101 / 202], dtype=torch.float64))
 
