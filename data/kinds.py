@@ -69,6 +69,6 @@ def kind_of(spec: Spec) -> Kind:
     return ROWS if isinstance(spec, TableSpec) else IMAGES
 
 
-def spec_from_dict(plain: dict[str, Any]) -> Spec:
-    """The spec that stands in a checkpoint as a plain dict."""
-    return (TableSpec if "category_sizes" in plain else ImageSpec).from_dict(plain)
+def items_of(plain: dict[str, Any]) -> str:
+    """Whether the spec that stands in a checkpoint as a plain dict is of images or of rows."""
+    return "rows" if "category_sizes" in plain else "images"

@@ -16,6 +16,7 @@ STREAMS = (
     "redraw",
     "relabel",
     "vote",
+    "condition",
 )  # new ones go last
 
 
