@@ -4,12 +4,18 @@ import json
 import re
 from pathlib import Path
 
+import hydra
 import pandas as pd
 import pytest
 import torch
+import yaml
 from table_files import load, mixed_text, write_text
 from test_train import read_rows, tensors
 
+from conf.command_line import CONFIG_DIR, to_dataclass
+from conf.schema import register_configs
+from data.table_copies import RowCopyRate
+from train import train
 from training.checkpoint import load_checkpoint
 
 TINY = [
@@ -171,10 +177,26 @@ def test_a_network_of_the_other_kind_is_refused(command, table, tmp_path, capsys
     assert not (tmp_path / "run").exists()
 
 
+PRESETS = [path for path in sorted(Path(CONFIG_DIR).glob("experiment/*.yaml")) if "/data: table" in path.read_text()]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_every_experiment_composes_and_builds(preset: Path, tmp_path: Path) -> None:
+    """... and trains a step, on rows that have its target."""
+    target = yaml.safe_load(preset.read_text())["data"]["target"]
+    classes = "classification" in preset.read_text()
+    cells = [f"{i % 7}.{i % 10}5,{'ab'[i % 2] if classes else i % 9 + 0.5}" for i in range(40)]
+    path = write_text(tmp_path / "table.csv", "\n".join([f"x,{target}", *cells]))
+    options = [f"experiment={preset.stem}", f"data.path={path}", f"run_dir={tmp_path / 'run'}", "train.steps=1"]
+    options += ["train.batch_size=4", "model.widths=[8]", "train.sample_every=0", "wandb.mode=disabled"]
+    register_configs()
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        train(to_dataclass(hydra.compose("train", overrides=options)))
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
 def test_every_row_of_the_training_file_is_its_own_copy(table) -> None:
     """The rule itself, on rows whose distances are known."""
-    from data.table_copies import RowCopyRate
-
     rows = load(table, target="label").train
     copies, x_0 = RowCopyRate(rows), rows.batch(range(len(rows))).x_0
     assert copies.distance(x_0).tolist() == [0.0] * len(rows)
