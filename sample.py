@@ -14,6 +14,7 @@ from conf.command_line import run_command
 from conf.sample_schema import SampleConfig
 from conf.schema import TrainConfig, register_configs, to_plain
 from data.image_set import ImageSpec
+from data.kinds import items_of
 from data.libraries import medical
 from data.sample_folder import open_folder, read_given_up, write_given_up
 from diffusion.gaussian import Network, make_denoiser
@@ -24,9 +25,11 @@ from diffusion.tasks import Artist
 from diffusion.timesteps import noise_levels
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
+from generation.naming import out_folder
 from generation.output import finish, write_samples, write_trajectory
 from generation.rebuilt import reading, rebuild
 from generation.request import digest, make_request
+from generation.rows import sample_rows
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -35,13 +38,22 @@ from training.precision import choose_precision, describe_precision, keep_heap
 
 
 def sample(config: SampleConfig) -> Path:
-    """Write what `config` asks for, a grid and manifest.jsonl; return the folder.
+    """Write what `config` asks for; return the folder.
 
-    Sample i depends on (checkpoint, what was given, sampler, seed, i) alone, so an interrupted call is carried on by the
-    same command. ValueError for what a user can mend; Interrupted after a signal.
+    Sample i depends on (checkpoint, what was given, sampler, seed, i) alone. ValueError for what a user can mend;
+    Interrupted after a signal.
     """
     checkpoint = find_checkpoint(config.ckpt)
     state = load_checkpoint(checkpoint)
+    items = items_of(state["images"])
+    return {"images": sample_images, "rows": sample_rows}[items](config.for_items(items), checkpoint, state)
+
+
+def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -> Path:
+    """Images and label maps, a grid and manifest.jsonl; an interrupted call is carried on by the same command.
+
+    The road of rows is `generation.rows.sample_rows`.
+    """
     run_config, spec, network = rebuild(checkpoint, state, config.weights)
     check_abilities(config, run_config, spec)
     device = choose_device(config.device)
@@ -53,7 +65,7 @@ def sample(config: SampleConfig) -> Path:
     drawing = Drawing(artist, config, request, spec)
     judge = build_judge(config, run_config, spec, drawing)
 
-    out = Path(config.out).expanduser() if config.out else default_folder(checkpoint)
+    out = out_folder(config, checkpoint)
     origin = {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": file_sha256(checkpoint)}
     given = {**request.digests(), "reject_copies_sha256": digest(judge.real.rows) if judge.real else None}
     done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
@@ -155,13 +167,6 @@ def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, 
         return Judge(drawing, None)
     flips = {name: getattr(run_config.data, name) for name in ("hflip", "vflip", "rot90")}
     return Judge(drawing, load_real(config.reject_copies, spec, reading(run_config, spec), flips))
-
-
-def default_folder(checkpoint: Path) -> Path:
-    """<run folder>/generated; ValueError for a checkpoint that lies in no run folder."""
-    if checkpoint.parent.name != "checkpoints":
-        raise ValueError(f"out= is needed: {checkpoint} lies in no run folder to write into")
-    return checkpoint.parent.parent / "generated"
 
 
 def main(config: SampleConfig, given: list[str]) -> int:

@@ -1,8 +1,9 @@
-"""Train on your own images: `python train.py data=folder data.path=DIR`. What `train` calls stands below it, in order."""
+"""Train on your own images or table: `python train.py data=folder data.path=DIR`. What `train` calls stands below, in order."""
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,14 @@ from tqdm import tqdm
 
 from conf.command_line import run_command
 from conf.schema import RESUMABLE, TrainConfig, check_same_run, register_configs, resumed_config, to_plain
-from data import LoadedImages, load_images
-from data.augment import augment
-from data.image_set import to_item_arrays
-from data.overlay import picture
-from data.writers import write_png
+from data import Loaded, load_data
+from data.kinds import Copies, Kind, kind_of
 from diffusion.balance import label_frequencies
-from diffusion.clamping import couple
-from diffusion.gaussian import make_denoiser, require_parts
 from diffusion.guidance import drop_classes
-from diffusion.losses import Losses, concatenate, training_losses
-from diffusion.parts import Parts
+from diffusion.losses import Losses, concatenate
+from diffusion.process import Process, build_process
 from diffusion.sampling import sample
-from diffusion.schedules import Schedule, build_schedule
-from diffusion.timesteps import training_timesteps
+from diffusion.schedules import build_schedule
 from models import build_model
 from training.checkpoint import keep_numbered, load_checkpoint, network_shape, save_checkpoint, start_from
 from training.console import bar_interval, count_parameters, due, show_progress
@@ -47,10 +42,9 @@ class Run:
 
     config: TrainConfig
     folder: Path
-    images: LoadedImages
-    parts: Parts  # the channels of x_0: the image's, then those of its encoded label map where there is one
-    label_frequencies: Tensor | None
-    schedule: Schedule
+    data: Loaded
+    kind: Kind  # images or rows
+    process: Process  # what is noised and how: the times, the losses and the denoiser of items of this kind
     network: nn.Module
     ema: EMA
     optimizer: torch.optim.Optimizer
@@ -58,6 +52,7 @@ class Run:
     dtype: torch.dtype | None  # of autocast; None computes in float32
     finite: FiniteGuard
     memory: MemorizationGuard  # the best validation loss so far, and whether to stop there
+    copies: Copies  # tells which samples are copies
     window: WindowMean  # what was measured since the last line of metrics.jsonl
     step: int = 0  # optimizer steps done
 
@@ -68,6 +63,7 @@ def train(config: TrainConfig) -> Path:
     ValueError for what a user can mend; Interrupted after a signal, Diverged when the loss is gone: both have saved.
     """
     run, loop = prepare(config), config.train
+    rate = f"{run.kind.items}_per_s"
     last_step = min(loop.steps, loop.stop_at or loop.steps)
     if (run.step >= last_step or run.memory.reason) and (run.folder / "summary.json").exists():
         return run.folder  # nothing left to do
@@ -81,13 +77,16 @@ def train(config: TrainConfig) -> Path:
             start = time.perf_counter()
             measured = train_step(run)
             run.step += 1
-            run.window.add(**measured, images_per_s=loop.batch_size / (time.perf_counter() - start))
+            measured[rate] = loop.batch_size / (time.perf_counter() - start)
+            run.window.add(**measured)
             bar.update()
             if due(run.step, loop.log_every, loop.steps):
                 report = run.window.report()
                 tracker.log(run.step, **report)
-                bar.set_postfix_str(f"{report['train/images_per_s']:.0f} images/s, loss {report['train/loss']:.4f}")
-            if due(run.step, loop.validate_every, loop.steps) and len(run.images.val):
+                bar.set_postfix_str(
+                    f"{report[f'train/{rate}']:.0f} {run.kind.items}/s, loss {report['train/loss']:.4f}"
+                )
+            if due(run.step, loop.validate_every, loop.steps) and len(run.data.val):
                 validate(run, tracker)
             if due(run.step, loop.sample_every, loop.steps):
                 sample_grid(run, tracker)
@@ -107,15 +106,13 @@ def train_step(run: Run) -> dict[str, Any]:
     config, loop = run.config, run.config.train
     rng = generator(config.seed, "step", run.step)
     torch.manual_seed(derived_seed(config.seed, "dropout", run.step))
-    indices = batch_indices(config.seed, run.step, batch_size=loop.batch_size, num_images=len(run.images.train))
-    x_0, class_label = run.images.train.batch(indices)
-    x_0 = augment(x_0, rng, hflip=config.data.hflip, vflip=config.data.vflip, rot90=config.data.rot90)
-    process = config.diffusion
-    shares = {"clean_fraction": process.clean_fraction, "together_fraction": process.together_fraction}
-    t = training_timesteps(loop.batch_size, run.schedule.num_train_timesteps, run.parts, rng, **shares)
+    indices = batch_indices(config.seed, run.step, batch_size=loop.batch_size, num_items=len(run.data.train))
+    x_0, class_label = run.data.train.batch(indices)
+    x_0 = run.kind.augment(x_0, config.data, rng)
+    t = run.process.timesteps(loop.batch_size, rng)
     batch = [x_0, t, torch.randn(x_0.shape, generator=rng)]  # the last is eps
     if class_label is not None:
-        share, null_label = config.diffusion.class_dropout, run.images.train.spec.null_label
+        share, null_label = config.diffusion.class_dropout, run.data.train.spec.null_label
         batch.append(drop_classes(class_label, share, null_label=null_label, generator=rng))
     lr = set_learning_rate(run.optimizer, config.optim, run.step + 1, loop.steps)
     terms = []
@@ -125,7 +122,7 @@ def train_step(run: Run) -> dict[str, Any]:
     losses = concatenate(terms)
     loss, limit = losses.loss.mean().item(), config.optim.grad_clip or float("inf")
     grad_norm = nn.utils.clip_grad_norm_(run.network.parameters(), limit, foreach=True).item()
-    if run.finite.accepts(run.step, loss, grad_norm, [run.images.train.names[i] for i in indices]):
+    if run.finite.accepts(run.step, loss, grad_norm, [run.data.train.names[i] for i in indices]):
         run.optimizer.step()
         run.ema.update(run.step + 1)
     run.optimizer.zero_grad(set_to_none=True)
@@ -138,20 +135,19 @@ def compute_losses(run: Run, network: nn.Module, part: np.ndarray, *batch: Tenso
     x_0, t, eps, *class_label = (value[part].to(run.device, non_blocking=True) for value in batch)
     cond = {"class_label": class_label[0]} if class_label else None
     predict = autocast_network(network, run.device, run.dtype)  # autocast surrounds the network alone
-    process = {"schedule": run.schedule, "config": run.config.diffusion, "parts": run.parts}
-    return training_losses(predict, x_0, t, eps, cond, **process, label_frequencies=run.label_frequencies)
+    return run.process.losses(predict, x_0, t, eps, cond)
 
 
 @torch.no_grad()
 def validate(run: Run, tracker: Tracker) -> None:
-    """The averaged weights' loss on held-out and training images, always at the same times with the same noise; keep the best."""
-    rng, spec, losses = generator(run.config.seed, "validation"), run.images.val.spec, []
-    count = min(len(run.images.val), run.config.train.validation_images)
-    t = training_timesteps(count, run.schedule.num_train_timesteps, run.parts, rng)
+    """The averaged weights' loss on held-out and training items, always at the same times with the same noise; keep the best."""
+    rng, losses = generator(run.config.seed, "validation"), []
+    count = min(len(run.data.val), run.config.train.validation_images)
+    t = run.process.timesteps(count, rng, training=False)
     t = t[torch.randperm(count, generator=rng)]
-    eps = torch.randn((count, run.parts.total, spec.height, spec.width), generator=rng)
-    for images in (run.images.val, run.images.train):
-        x_0, class_label = images.batch(np.arange(count) * len(images) // count)  # evenly: names are sorted by class
+    eps = torch.randn((count, *run.data.val.spec.item_shape), generator=rng)
+    for items in (run.data.val, run.data.train):
+        x_0, class_label = items.batch(np.arange(count) * len(items) // count)  # evenly: names are sorted by class
         batch = [x_0, t, eps] if class_label is None else [x_0, t, eps, class_label]
         parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
         found = concatenate([compute_losses(run, run.ema.averaged, part, *batch) for part in parts])
@@ -163,24 +159,23 @@ def validate(run: Run, tracker: Tracker) -> None:
 
 def sample_grid(run: Run, tracker: Tracker) -> None:
     """Draw the same noise through the averaged weights as they are now: samples/step_000000.png; and the curves."""
-    spec, count = run.images.train.spec, run.config.train.grid_images
-    cond = {"class_label": spec.classes_in_turn(count).to(run.device)} if spec.attributes else None
-    predict = autocast_network(run.ema.averaged, run.device, run.dtype)
-    denoiser = couple(make_denoiser(predict, run.schedule, run.config.diffusion, run.parts), run.parts)
-    shape = (count, run.parts.total, spec.height, spec.width)
-    rngs = [generator(run.config.seed, "sample", i) for i in range(count)]
-    x_0 = sample(denoiser, run.schedule, run.config.sampler, shape, generators=rngs, cond=cond, device=run.device)
+    spec, count, process = run.data.train.spec, run.config.train.grid_images, run.process
+    cond = {"class_label": run.kind.shown(spec, count).to(run.device)} if spec.attributes else None
+    denoiser = process.denoiser(autocast_network(run.ema.averaged, run.device, run.dtype))
+    noise = process.noise(range(count), partial(generator, run.config.seed, "sample"))
+    shape, options = (count, *spec.item_shape), {"cond": cond, "device": run.device, "kernel": process.kernel}
+    x_0 = sample(denoiser, process.schedule, run.config.sampler, shape, generators=noise, **options).nan_to_num()
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
-    write_png(path, picture(*to_item_arrays(x_0.nan_to_num(), spec)))
-    tracker.log(run.step, **{"samples/copy_rate": run.memory.copies.share(x_0[:, : spec.channels].nan_to_num())})
+    run.kind.write_picture(path, x_0, run.data.train)
+    tracker.log(run.step, **{"samples/copy_rate": run.copies.share(x_0)})
     tracker.log_image(run.step, "samples", path)
     tracker.draw()
 
 
 def checkpoint(run: Run) -> dict[str, Any]:
-    """Everything that sampling or resuming needs, as plain values; no image of the training set."""
+    """Everything that sampling or resuming needs, as plain values; no item of the training set."""
     progress = {"step": run.step, "window": run.window.state(), "bad_in_a_row": run.finite.in_a_row}
-    origin = {"config": to_plain(run.config), "images": run.images.train.spec.to_dict(), "data_key": run.images.key}
+    origin = {"config": to_plain(run.config), "images": run.data.train.spec.to_dict(), "data_key": run.data.key}
     weights = {"model": run.network, "ema": run.ema.averaged, "optimizer": run.optimizer}
     return {**progress, **run.memory.state(), **origin, **{name: owner.state_dict() for name, owner in weights.items()}}
 
@@ -193,42 +188,45 @@ def save(run: Run) -> None:
 
 
 def prepare(config: TrainConfig) -> Run:
-    """Load the images, build or restore everything, and make the run's folder last, when all else has worked."""
+    """Load the data, build or restore everything, and make the run's folder last, when all else has worked."""
     state = load_checkpoint(config.resume) if config.resume else None
     check_same_run(config, state)
     initial = load_checkpoint(config.init_from) if config.init_from and state is None else None
     device = choose_device(config.train.device)
     keep_heap()
-    images = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser(), progress=show_progress)
-    if state is not None and state["data_key"] != images.key:
-        raise ValueError(f"resume={config.resume}: the images have changed since that run began; start a new one")
+    data = load_data(config.data, cache_dir=Path(config.cache_dir).expanduser(), progress=show_progress)
+    kind, spec = kind_of(data.train.spec), data.train.spec.to_dict()
+    if state is not None and state["data_key"] != data.key:
+        raise ValueError(f"resume={config.resume}: the {kind.items} have changed since that run began; start a new one")
     if config.train.first_images:
-        images.train = images.train.subset(range(min(config.train.first_images, len(images.train))))
+        data.train = data.train.subset(range(min(config.train.first_images, len(data.train))))
+    process = build_process(spec, build_schedule(config.schedule), config.diffusion, new_run=state is None)
+    process.require_sampler(config.sampler)
+    if config.diffusion.label_balance:
+        process = replace(process, label_frequencies=label_frequencies(kind.encoded_labels(data.train)))
     torch.manual_seed(derived_seed(config.seed, "initial_weights"))
-    spec, schedule = images.train.spec, build_schedule(config.schedule)
-    parts = Parts(spec.channels, spec.label_channels)
-    require_parts(config.diffusion, parts, new_run=state is None)
-    shape = network_shape(spec.to_dict(), learned_variance=config.diffusion.learned_variance)
+    shape = network_shape(spec, learned_variance=config.diffusion.learned_variance)
     network, averaged = (build_model(config.model, **shape).to(device) for _ in range(2))
     unused = start_from(network, initial, to_plain(config)) if initial else []
     ema = EMA(network, averaged, relative_width=config.train.ema_width, max_decay=config.train.ema_max_decay)
     optimizer = build_optimizer(config.optim, network.parameters())
     dtype = choose_precision(config.train.precision, device)
-    memory = MemorizationGuard(images, config.train.stop_on_memorization, config.train.memorization_patience)
+    rule = config.train.stop_on_memorization, config.train.memorization_patience
+    memory = MemorizationGuard(data, *rule, items=kind.items)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
-    watched = FiniteGuard(folder, config.train.max_bad_steps), memory, WindowMean(config.schedule.num_train_timesteps)
-    frequencies = label_frequencies(images.train.encoded_labels()) if config.diffusion.label_balance else None
-    run = Run(config, folder, images, parts, frequencies, schedule, network, ema, optimizer, device, dtype, *watched)
+    watched = FiniteGuard(folder, config.train.max_bad_steps), memory, kind.copies(data.train)
+    window = WindowMean(config.schedule.num_train_timesteps)
+    run = Run(config, folder, data, kind, process, network, ema, optimizer, device, dtype, *watched, window)
     if state is not None:
         for name, owner in {"model": network, "ema": averaged, "optimizer": optimizer}.items():
             owner.load_state_dict(state[name])
         run.step, run.finite.in_a_row = state["step"], state["bad_in_a_row"]
         run.memory.restore(state)
         run.window.restore(state["window"])
-    describe_run(folder, to_plain(config), images.skipped, unused)
-    counts = f"{len(images.train)} images to train on, {len(images.val)} held out; {count_parameters(network)}"
+    describe_run(folder, to_plain(config), data.skipped, unused)
+    counts = f"{len(data.train)} {kind.items} to train on, {len(data.val)} held out; {count_parameters(network)}"
     origin = f"run folder: {folder}" + (f", carried on from step {run.step}" if run.step else "")
-    print(images.report, counts, describe_precision(dtype, device), origin, sep="\n", flush=True)
+    print(data.report, counts, describe_precision(dtype, device), origin, sep="\n", flush=True)
     if config.train.compile:
         network.compile()
     return run

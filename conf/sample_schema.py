@@ -1,5 +1,6 @@
 """The root config of sample.py."""
 
+from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -27,7 +28,19 @@ HAVE_EFFECT = {  # options that not every mode has
     "min_label_iou": WITH_NEW_IMAGES,
     "reject_copies": WITH_NEW_IMAGES,
 }
-FORMATS = ("files", "coco", "yolo", "masks", "npz", "nifti")
+FORMATS_OF = {
+    "images": ("files", "coco", "yolo", "masks", "npz", "nifti"),
+    "rows": ("files", "csv", "parquet"),
+}
+FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name in formats))
+ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
+    "images": (
+        *("mode", "images", "labels", "mask", "num_per_image", "strength", "label_steps", "votes", "inpaint"),
+        *("batch_size", "min_area", "eight_bit_copies", "min_label_iou", "trajectory"),
+    ),
+    "rows": ("condition",),
+}
+DEFAULTS_OF = {"images": {"balance": "equal", "batch_size": 16}, "rows": {}}
 
 
 @dataclass
@@ -43,19 +56,23 @@ class SampleConfig:
     volumes, DICOM files or NumPy archives, read with the settings of training, `labels` and `mask` NIfTI masks. `labels`
     may also be a COCO file, whose categories are called as the model's labels. Image files in folders named as classes
     are of those classes. Samples are called as what they start from, in mode joint by their number.
-    num_samples: 64 in mode joint; elsewhere it is the number of what is given times `num_per_image`.
+    num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     label_steps: sampler steps in which the label of an image is drawn: to annotate it, where a variation or an inpainted
     image has none, and to check the label of a sample. Few are best (docs/labels.md). votes: label maps drawn for each
     image that is annotated; each pixel takes the label that most of them have.
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
-    fill (each class up to the commonest) | {class: number}.
+    fill (each class up to the commonest) | {class: number};
+    null: equal for images, real for rows.
     format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
     class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
     coco and yolo, of images with more bits.
     min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again.
     reject_copies: the training images, as `images` are read; a sample nearer to one of them than 99 % of them are to
     each other is drawn again. max_attempts: how often.
+    condition: of a table, {column: value}: rows are drawn given these values, and hold them. format: of a table csv or
+    parquet, by default as the training file. reject_copies: of a table the file of the training rows; a row that equals one
+    of them, or is nearer to one than 99 % of them are to each other, is drawn again.
     weights: ema | model. trajectory: also write the denoising of the first images as an animated picture.
     """
 
@@ -64,7 +81,7 @@ class SampleConfig:
     out: str | None = None
     mode: str = "joint"
     num_samples: int | None = None
-    batch_size: int = 16
+    batch_size: int | None = None
     seed: int = 0
     images: str | None = None
     labels: str | None = None
@@ -74,7 +91,8 @@ class SampleConfig:
     label_steps: int = 2
     votes: int = 5
     class_label: Any = None
-    balance: Any = "equal"
+    balance: Any = None
+    condition: Any = None
     guidance: GuidanceConfig = field(default_factory=GuidanceConfig)
     inpaint: InpaintConfig = field(default_factory=InpaintConfig)
     format: str = "files"
@@ -138,6 +156,24 @@ class SampleConfig:
         if self.guidance.label_scale != 1 and (self.labels is None or self.mode == "inpaint"):
             scale = f"guidance.label_scale={self.guidance.label_scale}"
             raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary with labels=")
+
+    def for_items(self, items: str) -> "SampleConfig":
+        """The same for a checkpoint of `items`, images or rows, with what is left open filled in.
+
+        ValueError for an option that has no effect on them.
+        """
+        other = next(kind for kind in ONLY_FOR if kind != items)
+        for entry in fields(self):
+            default = entry.default_factory() if callable(entry.default_factory) else entry.default
+            if entry.name in ONLY_FOR[other] and getattr(self, entry.name) != default:
+                raise ValueError(f"{entry.name}= has no effect on {items}: it is for checkpoints of {other}")
+        if self.format not in FORMATS_OF[items]:
+            raise ValueError(f"format={self.format} is not for {items}: use {', '.join(FORMATS_OF[items])}")
+        filled = copy(self)
+        for name, value in DEFAULTS_OF[items].items():
+            if getattr(filled, name) is None:
+                setattr(filled, name, value)
+        return filled
 
     def strengths(self) -> list[float]:
         """The strengths that samples take in turn."""

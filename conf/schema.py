@@ -15,10 +15,11 @@ from omegaconf import MISSING
 from conf.sample_schema import SampleConfig
 from data import DATASETS, data_config_from_dict
 from data.folder import FolderConfig
+from data.table_config import TableConfig
 from diffusion.gaussian import DiffusionConfig
 from diffusion.samplers import SAMPLERS, sampler_config_from_dict
 from diffusion.schedules import PARAMETERS, ScheduleConfig
-from models import MODELS, model_config_from_dict
+from models import MODELS, MODELS_OF, model_config_from_dict
 from training.files import without
 from training.optimizer import OptimConfig
 from training.tracking import WandbConfig
@@ -28,13 +29,14 @@ from training.tracking import WandbConfig
 class LoopConfig:
     """The training loop. Intervals are in steps (optimizer updates); 0 switches the thing off.
 
-    batch_size: images per step, however many parts (`accumulate`) it is computed in.
+    batch_size: items (images, rows) per step, however many parts (`accumulate`) it is computed in.
     stop_at: end after this step as an interruption would; the learning rate's course still belongs to `steps`.
     ema_width: width of the weight average as a share of the run so far; ema_max_decay: its bound in long runs.
     keep_last: how many numbered checkpoints stay beside last.pt and best.pt.
-    first_images: train on so many images only (debug=overfit).
+    first_images: train on so many items only (debug=overfit). validation_images, grid_images: how many items are validated,
+    and drawn for the picture of samples, rows as well as images.
     stop_on_memorization: end the run, best.pt being its best point, once the validation loss has not been lower for
-    `memorization_patience` validations while the loss on training images went on falling.
+    `memorization_patience` validations while the loss on training items went on falling.
     max_bad_steps: how many steps in a row may be skipped for a loss or gradient that is not finite.
     precision: auto (bf16 where the machine is fast at it) | bf16 | fp32.
     """
@@ -126,6 +128,9 @@ class TrainConfig:
             raise ValueError(f"name={self.name!r} must be a plain folder name")
         if isinstance(self.schedule, ScheduleConfig):
             self._check_schedule(self.schedule)
+        items, model = getattr(self.data, "ITEMS", None), getattr(self.model, "name", None)
+        if items and model and model not in MODELS_OF[items]:
+            raise ValueError(f"model={model} is not for {items}: say model={' or '.join(MODELS_OF[items])}")
         if getattr(self.sampler, "variance", None) == "learned" and not self.diffusion.learned_variance:
             raise ValueError("sampler.variance=learned needs diffusion.learned_variance=true")
 
@@ -172,7 +177,8 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
 RESUMABLE = ("train.steps", "train.stop_at", "train.log_every", "train.validate_every", "train.sample_every")
 RESUMABLE += ("train.save_every", "train.keep_last", "train.device", "wandb", "cache_dir", "resume")
 RESUMABLE += ("train.stop_on_memorization", "train.memorization_patience")
-PLACES = tuple(f"data.{name}" for name in FolderConfig.PLACES)  # may change: the images' content is compared
+# These may change too: the content of images and tables is compared.
+PLACES = tuple(f"data.{name}" for name in dict.fromkeys(FolderConfig.PLACES + TableConfig.PLACES))
 
 
 def resumed_config(config: TrainConfig, saved: dict[str, Any], given: list[str]) -> TrainConfig:
@@ -231,6 +237,7 @@ def register_configs() -> None:
     store.store(name="sample_schema", node=SampleConfig)
     for group, registry in (("data", DATASETS), ("model", MODELS), ("sampler", SAMPLERS)):
         for name, (config_class, _) in registry.items():
-            store.store(group=group, name=name, node=config_class)
+            preset = (Path(__file__).parent / group / f"{name}.yaml").exists()  # it names the dataclass as its schema
+            store.store(group=f"{group}_schema" if preset else group, name=name, node=config_class)
     for name in PARAMETERS:
         store.store(group="schedule", name=name, node=ScheduleConfig(name=name))

@@ -1,4 +1,4 @@
-"""Image sets: readers of formats, simulators, the cache that both fill, and writers."""
+"""Data sets of images and of table rows: readers of formats, simulators, the cache that both fill, and writers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,11 +11,19 @@ from data.image_set import LoadedImages, Progress
 from data.images import load_listed
 from data.readers import READERS
 from data.simulated import load_simulated
+from data.table_config import TableConfig
+from data.table_demo import TableDemoConfig, load_table_demo
+from data.table_load import load_table
+from data.table_set import LoadedTable
 
-DATASETS: dict[str, tuple[type, Callable[..., LoadedImages]]] = {
+Loaded = LoadedImages | LoadedTable
+
+DATASETS: dict[str, tuple[type, Callable[..., Loaded]]] = {
     **{name: (config, partial(load_listed, reader=reader)) for name, (config, reader) in READERS.items()},
     "sar_sim": (sar.SarSimConfig, partial(load_simulated, simulator=sar)),
     "mri_sim": (mri.MriSimConfig, partial(load_simulated, simulator=mri)),
+    "table": (TableConfig, load_table),
+    "table_demo": (TableDemoConfig, load_table_demo),
 }
 
 
@@ -30,11 +38,18 @@ def data_config_from_dict(plain: dict[str, Any]) -> Any:
         raise ValueError(f"data={name}: {error}") from None
 
 
-def load_images(config: Any, *, cache_dir: Path, progress: Progress | None = None) -> LoadedImages:
-    """The training and validation sets of any data config, from the cache or rendered into it.
+def load_data(config: Any, *, cache_dir: Path, progress: Progress | None = None) -> Loaded:
+    """The training and validation sets of any data config; images from the cache or rendered into it.
 
     `progress(what, done, total)` is called after each image that is decoded or rendered.
     """
-    images = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
-    images.train.spec = images.val.spec = replace(images.train.spec, counts=images.train.value_counts())
-    return images
+    loaded = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
+    loaded.train.spec = loaded.val.spec = replace(loaded.train.spec, counts=loaded.train.value_counts())
+    return loaded
+
+
+def load_images(config: Any, *, cache_dir: Path, progress: Progress | None = None) -> LoadedImages:
+    """`load_data` of a config that is one of images."""
+    loaded = load_data(config, cache_dir=cache_dir, progress=progress)
+    assert isinstance(loaded, LoadedImages)
+    return loaded

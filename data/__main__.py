@@ -15,6 +15,7 @@ from tqdm import tqdm
 from data import DATASETS, load_images
 from data.folder import FolderConfig
 from data.sample_files import write_label_map, write_label_names
+from data.table_config import TablesConfig
 from data.writers import write_image
 
 USAGE = "usage: python -m data sar_sim|mri_sim out=DIR [num_images=500 seed=1 image_size=64 labels=true ...]"
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """Render the set that the arguments describe; exit code 2 and one line for a mistake in them."""
     try:
         name, *settings = arguments or [""]
-        if name not in DATASETS or issubclass(DATASETS[name][0], FolderConfig):
+        if name not in DATASETS or issubclass(DATASETS[name][0], FolderConfig | TablesConfig):
             raise ValueError(USAGE)
         given = OmegaConf.from_dotlist(settings)
         out = given.pop("out", None)

@@ -7,11 +7,13 @@ import numpy as np
 from jaxtyping import Int64
 
 from data.image_set import ImageSpec
+from data.table_spec import TableSpec
 
 BALANCES = ("equal", "real", "fill")
+Spec = ImageSpec | TableSpec
 
 
-def plan_attributes(spec: ImageSpec, fixed: Any, balance: Any, count: int | None) -> Int64[np.ndarray, "n a"]:
+def plan_attributes(spec: Spec, fixed: Any, balance: Any, count: int | None) -> Int64[np.ndarray, "n a"]:
     """The numbers of the attributes of each sample; null (one beyond the last value) where an attribute is left open.
 
     `fixed`: a value of the first attribute, or {attribute: value}. What is not fixed is left open, but for the first
@@ -44,7 +46,7 @@ def plan_attributes(spec: ImageSpec, fixed: Any, balance: Any, count: int | None
     return labels
 
 
-def fixed_attributes(spec: ImageSpec, fixed: Any) -> dict[str, int]:
+def fixed_attributes(spec: Spec, fixed: Any) -> dict[str, int]:
     """{attribute: number of its value} of a value of the first attribute, or of {attribute: value}."""
     if fixed is None:
         return {}
@@ -60,7 +62,7 @@ def fixed_attributes(spec: ImageSpec, fixed: Any) -> dict[str, int]:
     return {name: spec.attributes[name].index(str(value)) for name, value in wanted.items()}
 
 
-def attribute_names(spec: ImageSpec, row: Int64[np.ndarray, " a"]) -> dict[str, str]:
+def attribute_names(spec: Spec, row: Int64[np.ndarray, " a"]) -> dict[str, str]:
     """{attribute: value} of a row of numbers, without those that are left open."""
     named = zip(spec.attributes.items(), row, strict=True)
     return {name: values[i] for (name, values), i in named if 0 <= i < len(values)}
@@ -70,13 +72,13 @@ def _number(count: int | None) -> int:
     return 64 if count is None else count
 
 
-def _counts(spec: ImageSpec, name: str) -> list[int]:
+def _counts(spec: Spec, name: str) -> list[int]:
     if name not in spec.counts:
         raise ValueError(f"balance: this checkpoint does not say how often each {name} was; use {{{name}: number}}")
     return spec.counts[name]
 
 
-def _numbers_of_each(spec: ImageSpec, name: str, balance: Any) -> list[int]:
+def _numbers_of_each(spec: Spec, name: str, balance: Any) -> list[int]:
     values = spec.attributes[name]
     if balance == "fill":
         counts = _counts(spec, name)

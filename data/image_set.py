@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ class ImagesConfig:
     `label_encoding`: how label maps become channels beside the image: distance, onehot or bits; `distance_limit`: of the
     first, in pixels (see `LabelEncodingConfig`).
     """
+
+    ITEMS: ClassVar[str] = "images"
 
     image_size: Any = 64
     val_fraction: float = 0.1
@@ -79,6 +81,11 @@ class ImageSpec:
     label_names: list[str] = field(default_factory=list)
     label_encoding: LabelEncodingConfig = field(default_factory=LabelEncodingConfig)
     counts: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def item_shape(self) -> tuple[int, int, int]:
+        """Of an item as the network sees it: the image's channels and those of its label map, height, width."""
+        return self.channels + self.label_channels, self.height, self.width
 
     @property
     def label_channels(self) -> int:

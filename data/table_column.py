@@ -154,6 +154,14 @@ class Column:
         named = [*self.values, None]
         return [named[min(code, len(self.values))] for code in codes.tolist()]
 
+    def spelled(self, texts: Sequence[str | None]) -> list[str | None]:
+        """Cells that are this column's, equal ones as one text: of numbers as they are written, of categories its name."""
+        if self.is_numeric:
+            numbers = self.numbers(texts)
+            return self.number_texts(numbers, np.isnan(numbers))
+        name = {self._key(value): value for value in self.values}
+        return [None if text is None else name[self._key(text)] for text in texts]
+
     def wholes(self, texts: Sequence[str]) -> list[int]:
         """Texts of an integer or date column as whole numbers: of dates, how many units since 1970."""
         if self.kind == "date":

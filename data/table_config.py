@@ -29,6 +29,8 @@ class TablesConfig:
     `on_error`: raise, or skip rows that do not fit their columns and list them.
     """
 
+    ITEMS: ClassVar[str] = "rows"
+
     target: str | None = None
     task: str = "auto"
     val_fraction: float = 0.1

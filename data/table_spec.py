@@ -12,13 +12,13 @@ from torch import Tensor
 from data.libraries import tables
 from data.table_cells import cell_texts, is_whole, typed
 from data.table_column import LEFT_OUT, Column, MisfitError
-from data.table_transform import forward, inverse
+from data.table_transform import bounds, forward, inverse
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Texts = dict[str, list[str | None]]
-DERIVED = ("numbers", "category_sizes", "attributes")
+DERIVED = ("numbers", "category_sizes", "attributes", "number_bounds")
 
 
 class Encoded(NamedTuple):
@@ -77,6 +77,23 @@ class TableSpec:
     def width(self) -> int:
         """Length of x_0."""
         return self.numbers + sum(self.category_sizes)
+
+    @property
+    def item_shape(self) -> tuple[int]:
+        """Of an item as the network sees it."""
+        return (self.width,)
+
+    @property
+    def number_bounds(self) -> list[list[float]] | None:
+        """[least, greatest] of each number of x_0; None where generated numbers may lie beyond."""
+        if self.allow_outside:
+            return None
+        columns = [column for column in self.learnt if column.is_numeric]
+        ends = [
+            bounds(float(c.low - c.origin), float(c.high - c.origin), c.transform) if c.transform else (-np.inf, np.inf)
+            for c in columns
+        ]
+        return [[low for low, _ in ends], [high for _, high in ends]]
 
     @property
     def attributes(self) -> dict[str, list[str]]:

@@ -55,6 +55,13 @@ def forward(
     return ndtri(np.clip(u, EDGE, 1 - EDGE))
 
 
+def bounds(low: float, high: float, transform: Mapping[str, Any]) -> tuple[float, float]:
+    """What the least and the greatest number become on the network's scale; of a mass point its interval's far end."""
+    if transform["name"] != "quantile":
+        return (low - transform["shift"]) / transform["scale"], (high - transform["shift"]) / transform["scale"]
+    return float(ndtri(max(transform["begin"][0], EDGE))), float(ndtri(min(transform["end"][-1], 1 - EDGE)))
+
+
 def inverse(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
     """The inverse of `forward`, float64. What `forward` made of a knot of the quantile transform, in float32, becomes
     exactly that knot; between two knots the error is below 1e-3 of their distance, and mostly far below.

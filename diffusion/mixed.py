@@ -4,7 +4,7 @@ TabDDPM (Kotelnikov et al. 2023). x_0 (b, w) is `Columns`: numbers, then one-hot
 shape; in the blocks it becomes Gumbel noise (`categories.gumbel`), so that whoever draws (x_0, t, eps) need not know of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,9 +29,11 @@ from diffusion.gaussian import (
 )
 from diffusion.kernel import Kernel, Run
 from diffusion.losses import Losses, loss_weights
-from diffusion.samplers.mixed import hardened, mixed
+from diffusion.noise import RowNoise
+from diffusion.samplers.config import SamplerConfig
+from diffusion.samplers.mixed import hardened, mixed, require_single_steps
 from diffusion.schedules import Schedule
-from diffusion.thresholding import Bounds
+from diffusion.thresholding import DYNAMIC_ROWS, Bounds
 from diffusion.timesteps import stratified_timesteps
 
 HELD = ("given", "known")  # what cond may have for the denoiser; no network sees it
@@ -104,6 +106,17 @@ class MixedProcess:
         share = torch.rand(batch_size, 1, generator=generator)
         given = some & (torch.rand(batch_size, self.columns.count, generator=generator) < share)
         return torch.cat([t[:, None], t[:, None].expand_as(given).where(~given, -1)], dim=1)
+
+    def noise(self, numbers: Sequence[int], generator: Callable[[int], torch.Generator]) -> RowNoise:
+        """Noise for samples number `numbers`: a generator for each chunk of them, `generator(k)` for the k-th."""
+        return RowNoise(numbers, generator)
+
+    def require_sampler(self, config: SamplerConfig) -> None:
+        """Refuse a sampler that cannot draw these rows, with a ValueError."""
+        if self.columns.category_sizes and self.kind.draw_step is not None:
+            require_single_steps(config)
+        if config.threshold == "dynamic":
+            raise ValueError(DYNAMIC_ROWS)
 
     def q_sample(self, x_0: Rows, eps: Rows, alpha: Scale, sigma: Scale) -> Rows:
         """x_t ~ q(x_t | x_0), from Gaussian noise in every place."""

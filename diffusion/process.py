@@ -4,6 +4,7 @@ Images, with or without label maps, have a `GaussianProcess`, tables a `mixed.Mi
 of x_0's shape, and give losses, a denoiser and a kernel.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from diffusion.kernel import Kernel
 from diffusion.losses import Losses, training_losses
 from diffusion.mixed import MixedProcess, require_columns
 from diffusion.parts import Parts
+from diffusion.samplers.config import SamplerConfig
 from diffusion.schedules import Schedule
 from diffusion.timesteps import training_timesteps
 
@@ -59,6 +61,13 @@ class GaussianProcess:
             parts=self.parts,
             label_frequencies=self.label_frequencies,
         )
+
+    def noise(self, numbers: Sequence[int], generator: Callable[[int], torch.Generator]) -> list[torch.Generator]:
+        """Noise for samples number `numbers`: a generator for each, `generator(i)` for the i-th."""
+        return [generator(i) for i in numbers]
+
+    def require_sampler(self, config: SamplerConfig) -> None:
+        """Refuse a sampler that cannot draw these: images know none."""
 
     def denoiser(self, network: Network) -> Denoiser:
         """The denoiser of all of x_t at one time, t (b,), which a sampler calls for new items."""

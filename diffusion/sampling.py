@@ -10,7 +10,7 @@ from diffusion.noise import Generators, randn
 from diffusion.samplers import SAMPLERS
 from diffusion.samplers.config import Callback, SamplerConfig
 from diffusion.schedules import Schedule
-from diffusion.thresholding import dynamic_threshold, static_threshold
+from diffusion.thresholding import DYNAMIC_ROWS, dynamic_threshold, static_threshold
 from diffusion.timesteps import noise_levels, start_levels
 
 
@@ -46,7 +46,7 @@ def sample(
         denoiser = static_threshold(denoiser, kernel.bounds)
     elif config.threshold == "dynamic":
         if len(shape) == 2:
-            raise ValueError("sampler.threshold=dynamic scales images as a whole; for a table use static or none")
+            raise ValueError(DYNAMIC_ROWS)
         denoiser = dynamic_threshold(denoiser, config.threshold_quantile)
     if wrap_denoiser is not None:
         denoiser = wrap_denoiser(denoiser)

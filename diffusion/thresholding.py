@@ -8,6 +8,7 @@ from diffusion.gaussian import Cond, Denoised, Denoiser, Images, Items
 
 Bounds = tuple[float | Tensor, float | Tensor]  # least, greatest; tensors (w,) hold one for each place of a row
 PIXELS: Bounds = (-1.0, 1.0)
+DYNAMIC_ROWS = "sampler.threshold=dynamic scales images as a whole; for a table use static or none"
 
 
 def static_threshold(denoiser: Denoiser, bounds: Bounds = PIXELS) -> Denoiser:

@@ -1,12 +1,13 @@
-"""What the files of samples are called: numbered, or after what each starts from.
+"""Where samples lie and what their files are called: numbered, or after what each starts from.
 
 A name has no suffix and may have folders: "ship/000012", "hippocampus_001/0012".
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from conf.sample_schema import SampleConfig
 from data.given_files import Given
 
 
@@ -34,6 +35,15 @@ def named_after(found: Sequence[Given], classes: Sequence[str], per_source: int)
     if count > 1:
         raise ValueError(f"{count} samples would be called {name}: give each of what they start from a name of its own")
     return files, volumes
+
+
+def out_folder(config: SampleConfig, checkpoint: Path) -> Path:
+    """What out= says, else <run folder>/generated; ValueError for a checkpoint that lies in no run folder."""
+    if config.out:
+        return Path(config.out).expanduser()
+    if checkpoint.parent.name != "checkpoints":
+        raise ValueError(f"out= is needed: {checkpoint} lies in no run folder to write into")
+    return checkpoint.parent.parent / "generated"
 
 
 def _folder(class_name: str) -> str:

@@ -17,6 +17,8 @@ MODELS: dict[str, tuple[type[ModelConfig], type[UNet | TabularMLP | TabularResNe
     "tabular_resnet": (TabularResNetConfig, TabularResNet),
 }
 
+MODELS_OF = {"images": ("unet",), "rows": ("tabular_mlp", "tabular_resnet")}  # of the kinds of data
+
 
 def model_config_from_dict(config: dict[str, Any]) -> ModelConfig:
     """The config dataclass of a plain dict such as `dataclasses.asdict` makes; `config["name"]` says which.

@@ -132,7 +132,8 @@ def test_config_refuses_what_cannot_be():
 
 
 def test_data_config_from_dict():
-    assert set(DATASETS) == {"folder", "coco", "yolo", "masks", "nifti", "dicom", "npz", "sar_sim", "mri_sim"}
+    images = {"folder", "coco", "yolo", "masks", "nifti", "dicom", "npz", "sar_sim", "mri_sim"}
+    assert set(DATASETS) == images | {"table", "table_demo"}
     assert data_config_from_dict({"name": "folder", "path": "x", "image_size": [8, 9]}).image_size == [8, 9]
     with pytest.raises(ValueError, match=r"data\.name=foldr"):
         data_config_from_dict({"name": "foldr"})

@@ -9,8 +9,9 @@ import torch
 from conftest import TINY, write_images
 from test_train import read_rows, tensors
 
+from data.image_copies import CopyRate
 from training.checkpoint import load_checkpoint
-from training.memorization import CopyRate, MemorizationGuard
+from training.memorization import MemorizationGuard
 
 
 class Stored:

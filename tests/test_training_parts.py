@@ -66,7 +66,7 @@ def test_adamw_takes_the_config() -> None:
 def test_every_image_once_an_epoch_whatever_the_batch_size() -> None:
     for batch_size in (3, 7, 10, 25):
         steps = 10 * 4 // batch_size + 1
-        seen = np.concatenate([batch_indices(0, s, batch_size=batch_size, num_images=10) for s in range(steps)])[:40]
+        seen = np.concatenate([batch_indices(0, s, batch_size=batch_size, num_items=10) for s in range(steps)])[:40]
         assert all(sorted(epoch) == list(range(10)) for epoch in seen.reshape(4, 10).tolist())
     assert not np.array_equal(seen[:10], seen[10:20])
 

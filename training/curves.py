@@ -11,6 +11,7 @@ PANELS = (
     ("copy rate of the samples drawn", ("samples/copy_rate",), False),
     ("learning rate", ("train/lr",), False),
     ("images/s", ("train/images_per_s",), False),
+    ("rows/s", ("train/rows_per_s",), False),
 )
 
 

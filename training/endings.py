@@ -57,7 +57,7 @@ class InterruptGuard:
 
 
 class FiniteGuard:
-    """Decides whether a step may change the weights, and notes the images of those that may not."""
+    """Decides whether a step may change the weights, and notes what was in those that may not."""
 
     def __init__(self, folder: Path, max_bad_steps: int) -> None:
         self.path, self.max_bad_steps = folder / "bad_batches.txt", max_bad_steps
@@ -77,7 +77,7 @@ class FiniteGuard:
         tqdm.write(f"step {step} skipped: its loss or gradient is not finite", file=sys.stderr)
         if self.in_a_row >= self.max_bad_steps:
             raise Diverged(
-                f"error: {self.in_a_row} steps in a row were not finite, stopped at step {step}; their images are in "
+                f"error: {self.in_a_row} steps in a row were not finite, stopped at step {step}; their batches are listed in "
                 f"{self.path}; try a lower optim.lr"
             )
         return False

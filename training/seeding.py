@@ -16,6 +16,7 @@ STREAMS = (
     "redraw",
     "relabel",
     "vote",
+    "condition",
 )  # new ones go last
 
 
@@ -34,16 +35,16 @@ def generator(seed: int, stream: str, number: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(derived_seed(seed, stream, number))
 
 
-def batch_indices(seed: int, step: int, *, batch_size: int, num_images: int) -> np.ndarray:
-    """Which images step number `step` (from 0) trains on: (batch_size,) int64.
+def batch_indices(seed: int, step: int, *, batch_size: int, num_items: int) -> np.ndarray:
+    """Which items step number `step` (from 0) trains on: (batch_size,) int64.
 
-    The images pass in epochs, each a new permutation; batches run on across the border of two epochs, so every image is
+    The items pass in epochs, each a new permutation; batches run on across the border of two epochs, so every item is
     seen equally often whatever the batch size. A pure function of (seed, step): the position in the data needs no state.
     """
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs = positions // num_images
+    epochs = positions // num_items
     order = {
-        epoch: np.random.default_rng(derived_seed(seed, "epoch", int(epoch))).permutation(num_images)
+        epoch: np.random.default_rng(derived_seed(seed, "epoch", int(epoch))).permutation(num_items)
         for epoch in np.unique(epochs)
     }
-    return np.array([order[epoch][position] for epoch, position in zip(epochs, positions % num_images, strict=True)])
+    return np.array([order[epoch][position] for epoch, position in zip(epochs, positions % num_items, strict=True)])

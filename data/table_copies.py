@@ -1,0 +1,74 @@
+"""Are drawn rows copies of training rows? Distances between rows as a network sees them."""
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from data.table_set import TableSet
+
+PERCENTILE = 0.01  # of the distances among training rows
+QUERIES = 500  # training rows whose nearest others are sought
+WATCHED = 200  # drawn rows that are looked at while a network trains
+AT_ONCE = 128  # rows whose distances to all others are in memory together
+
+
+class RowCopyRate:
+    """Share of rows nearer to a training row than all but 1 % of the training rows are to each other.
+
+    Numbers are compared on the network's scale; a category that differs counts as much as a number that differs by 1.
+    About 1 % is what new rows give; more where many training rows are equal, as in a table of few categories.
+    """
+
+    def __init__(self, rows: TableSet) -> None:
+        self.rows = rows
+        self.known: tuple[Tensor, float] | None = None  # built when it is first needed
+
+    def share(self, x_0: Float[Tensor, "b w"]) -> float:
+        """Of the first of these rows; NaN with fewer than 2 training rows."""
+        if len(self.rows) < 2:
+            return math.nan
+        return float((self.distance(x_0[:WATCHED]) <= self.threshold).float().mean())
+
+    def distance(self, x_0: Float[Tensor, "b w"]) -> Float[Tensor, " b"]:
+        """Of each row to the nearest training row."""
+        real, _ = self._known()
+        rows = _scaled(x_0.detach().float().cpu(), self.rows)
+        return torch.cat([_nearest(part, real, None) for part in rows.split(AT_ONCE)])
+
+    @property
+    def threshold(self) -> float:
+        """The distance up to which a row is a copy."""
+        return self._known()[1]
+
+    def _known(self) -> tuple[Tensor, float]:
+        if self.known is None:
+            real = _scaled(self.rows.batch(np.arange(len(self.rows))).x_0, self.rows)
+            self.known = real, _threshold(real)
+        return self.known
+
+
+def _scaled(x_0: Float[Tensor, "b w"], rows: TableSet) -> Float[Tensor, "b w"]:
+    """Two different one-hot blocks, sqrt(2) apart, at the distance 1."""
+    d = rows.spec.numbers
+    return torch.cat([x_0[:, :d], x_0[:, d:] / math.sqrt(2)], dim=1)
+
+
+def _threshold(real: Float[Tensor, "n w"]) -> float:
+    chosen = torch.arange(min(len(real), QUERIES)) * len(real) // min(len(real), QUERIES)
+    return float(torch.cat([_nearest(real[part], real, part) for part in chosen.split(AT_ONCE)]).quantile(PERCENTILE))
+
+
+def _nearest(
+    rows: Float[Tensor, "b w"], real: Float[Tensor, "n w"], own: Int64[Tensor, " b"] | None
+) -> Float[Tensor, " b"]:
+    """Distance to the nearest; not to itself where the rows are number `own` of `real`.
+
+    Products, ten times as fast, find the nearest; the distance itself is that of differences, so that equal rows have 0.
+    """
+    distance = torch.cdist(rows, real, compute_mode="use_mm_for_euclid_dist")
+    if own is not None:
+        distance[torch.arange(len(rows)), own] = torch.inf
+    return (rows - real[distance.argmin(dim=1)]).norm(dim=1)

@@ -1,0 +1,79 @@
+"""Cells that every drawn row is to have: from what a user typed to places of x_0, and the texts that they are written as."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from data.table_column import LEFT_OUT, Column, MisfitError
+from data.table_spec import TableSpec
+from data.table_stated import nearest
+from data.table_transform import forward
+
+
+def read_cells(spec: TableSpec, given: Any) -> dict[str, str | None]:
+    """{column: its cell as it will be written}; None is a missing cell. ValueError for what no training row could have."""
+    if not isinstance(given, Mapping) or not given:
+        raise ValueError(f"condition={given}: use {{column: value}}, such as {{{spec.learnt[0].name}: ...}}")
+    columns = {column.name: column for column in spec.columns}
+    cells = {}
+    for name, value in given.items():
+        column = columns.get(str(name))
+        if column is None:
+            raise ValueError(f"condition: the table has no column {name}{nearest(str(name), list(columns))}")
+        if column.name == spec.class_target:
+            raise ValueError(
+                f"condition: {name} is the class that this checkpoint was trained with: say class_label={value}"
+            )
+        if column.kind in LEFT_OUT or column not in spec.learnt:
+            raise ValueError(f"condition: {name} was not learnt ({column.kind}), so nothing can be asked of it")
+        cells[column.name] = _cell(column, value, spec.allow_outside)
+    return cells
+
+
+def place_cells(
+    spec: TableSpec, cells: Mapping[str, str | None], count: int, rng: np.random.Generator
+) -> tuple[Float[Tensor, "n w"], Bool[Tensor, "n w"]]:
+    """x_0 of `count` rows with these cells, 0 elsewhere, and which places are known.
+
+    A number that many training rows share owns an interval (`table_transform`); each row's place in it is drawn from `rng`.
+    """
+    x_0, known = np.zeros((count, spec.width), np.float32), np.zeros(spec.width, bool)
+    number, block = 0, spec.numbers
+    for column in spec.learnt:
+        if column.name in cells:
+            text = cells[column.name]
+            if column.is_numeric:
+                if text is not None:
+                    x_0[:, number] = forward(column.numbers([text] * count), column.transform, rng)
+                known[number] = True
+            if column.categories:
+                code = int(text is None) if column.is_numeric else int(column.codes([text])[0])
+                x_0[:, block + code] = 1.0
+                known[block : block + column.categories] = True
+        number += column.is_numeric
+        block += column.categories
+    return torch.from_numpy(x_0), torch.from_numpy(known).expand(count, -1)
+
+
+def _cell(column: Column, value: Any, allow_outside: bool) -> str | None:
+    """The text of a value, as the column writes it."""
+    text = None if value is None else str(value)
+    try:
+        if not column.is_numeric:
+            return column.code_texts(column.codes([text]))[0]
+        numbers = column.numbers([text])
+    except MisfitError as error:
+        known = ", ".join(column.values[:10]) + (", ..." if len(column.values) > 10 else "")
+        raise ValueError(f"condition: {column.name}: {error}" + (f"; it knows {known}" if known else "")) from None
+    if text is not None and not allow_outside:
+        ends = np.array([column.low - column.origin, column.high - column.origin], np.float64)
+        low, high = column.number_texts(ends, np.zeros(2, bool))
+        if not column.low <= numbers[0] + column.origin <= column.high:
+            raise ValueError(
+                f"condition: {column.name}={text} lies beyond the training rows, which go from {low} to {high}"
+            )
+    return column.number_texts(numbers, np.isnan(numbers))[0]

@@ -1,0 +1,193 @@
+"""The road of rows: from a checkpoint of a table to one file of rows, and summary.json, which says where they come from.
+
+Rows are drawn in chunks of 1,024, whole ones whatever is wanted of them: so row i is the same to the bit in every call.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from conf.sample_schema import SampleConfig
+from conf.schema import TrainConfig, to_plain
+from data.balance import plan_attributes
+from data.sample_files import write_whole_text
+from data.sample_folder import VOLATILE
+from data.table_given import place_cells, read_cells
+from data.table_real import RealRows, load_real_rows
+from data.table_spec import TableSpec, Texts
+from data.write_table import write_table
+from diffusion.inpainting import InpaintConfig
+from diffusion.noise import ROWS_PER_CHUNK, RowNoise
+from diffusion.parts import Parts
+from diffusion.process import build_process
+from diffusion.schedules import build_schedule
+from diffusion.tasks import Artist
+from diffusion.timesteps import noise_levels
+from generation.naming import out_folder
+from generation.rebuilt import rebuild_table
+from training.checkpoint import file_sha256
+from training.console import bar_interval
+from training.device import autocast_network, choose_device
+from training.endings import Interrupted, InterruptGuard
+from training.precision import choose_precision, describe_precision, keep_heap
+from training.seeding import derived_seed, generator
+
+USUAL = 1000  # rows, where nothing says how many
+
+
+@dataclass(frozen=True)
+class RowDrawing:
+    """All that a row depends on. `labels` has the class of each row; `cells` what every row is to hold."""
+
+    artist: Artist
+    config: SampleConfig
+    spec: TableSpec
+    labels: Int64[np.ndarray, "n a"]
+    cells: dict[str, str | None]
+
+    def draw(self, indices: Sequence[int], attempt: int = 0) -> Float[Tensor, "b w"]:
+        """Rows number `indices`, chunk by chunk; Interrupted after a signal."""
+        numbers = np.asarray(indices, np.int64)
+        x_0 = torch.empty(len(numbers), self.spec.width)
+        bar = tqdm(total=len(numbers), unit="row", mininterval=bar_interval())
+        with bar, InterruptGuard() as guard:
+            for chunk in np.unique(numbers // ROWS_PER_CHUNK).tolist():
+                if guard.received is not None:
+                    raise Interrupted("stopped; nothing was written, for rows are written together", guard.received)
+                wanted = np.flatnonzero(numbers // ROWS_PER_CHUNK == chunk)
+                x_0[wanted] = self._chunk(chunk, attempt)[numbers[wanted] % ROWS_PER_CHUNK]
+                bar.update(len(wanted))
+        return x_0
+
+    def texts(self, x_0: Float[Tensor, "b w"], indices: Sequence[int]) -> Texts:
+        """The cells of these rows; those that were asked for are what was asked for."""
+        found = self.spec.decode_texts(x_0, torch.from_numpy(self.labels[list(indices)]))
+        return found | {name: [text] * len(x_0) for name, text in self.cells.items()}
+
+    def _chunk(self, chunk: int, attempt: int) -> Float[Tensor, "b w"]:
+        """All rows of a chunk, also those beyond the last one that is wanted, whose class is left open."""
+        seed = derived_seed(self.config.seed, "redraw", attempt) if attempt else self.config.seed
+        rows = range(chunk * ROWS_PER_CHUNK, (chunk + 1) * ROWS_PER_CHUNK)
+        noise = RowNoise(rows, lambda k: generator(seed, "sample", k))
+        cond, device = None, self.artist.device
+        if self.labels.shape[1]:
+            labels = np.tile(np.asarray(self.spec.null_label, np.int64), (len(rows), 1))
+            own = self.labels[rows.start : rows.stop]
+            labels[: len(own)] = own
+            cond = {"class_label": torch.from_numpy(labels).to(device)}
+        if not self.cells:
+            return self.artist.draw((), cond, noise).cpu()
+        rng = np.random.default_rng(derived_seed(seed, "condition", chunk))
+        x_0, known = (value.to(device) for value in place_cells(self.spec, self.cells, len(rows), rng))
+        return self.artist.inpaint(x_0, known, cond, noise, InpaintConfig("given")).cpu()
+
+
+def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -> Path:
+    """Write samples.csv or samples.parquet, with the training file's columns and dtypes, and summary.json; the folder.
+
+    ValueError for what a user can mend; Interrupted after a signal.
+    """
+    run_config, spec, network = rebuild_table(checkpoint, state, config.weights)
+    drawing, precision = build_drawing(config, run_config, spec, state["images"], network)
+    real = None if config.reject_copies is None else load_real_rows(config.reject_copies, spec)
+    out, sha256 = out_folder(config, checkpoint), file_sha256(checkpoint)
+    request = {**to_plain(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
+    claim(out, request)
+    print(precision, flush=True)
+    x_0, kept, thrown = draw_until_good(drawing, real)
+    if not kept:
+        raise ValueError("not one row was good enough: every one copies a row of reject_copies=")
+    parquet = config.format == "parquet" or (config.format == "files" and spec.delimiter is None)
+    frame = spec.frame(drawing.texts(x_0[kept], kept))
+    file = write_table(out / ("samples.parquet" if parquet else "samples.csv"), frame, spec)
+    summary = {"file": file.name, "rows": len(kept), "columns": [str(name) for name in frame.columns]}
+    summary |= {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": sha256, "thrown": thrown}
+    summary |= {"given_up": sorted(set(range(len(x_0))) - set(kept)), "request": request}
+    write_whole_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    if real is not None:
+        print(f"copies drawn again: {thrown}; rows given up: {len(x_0) - len(kept)}")
+    print(f"done: {len(kept)} rows in {file}, {out / 'summary.json'}")
+    return out
+
+
+def build_drawing(
+    config: SampleConfig, run_config: TrainConfig, spec: TableSpec, plain: dict[str, Any], network: nn.Module
+) -> tuple[RowDrawing, str]:
+    """The checkpoint's denoiser with the request, and the precision in words; `plain`: the spec as it stands there.
+
+    ValueError where something is asked for that the checkpoint was not trained for.
+    """
+    if getattr(config.sampler, "variance", None) == "learned":
+        raise ValueError("sampler.variance=learned: this checkpoint's network does not predict a variance")
+    schedule = build_schedule(run_config.schedule)
+    noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
+    process = build_process(plain, schedule, run_config.diffusion)
+    process.require_sampler(config.sampler)
+    labels = plan_labels(config, spec)
+    cells = {} if config.condition is None else read_cells(spec, config.condition)
+    if cells and run_config.diffusion.clean_fraction == 0:
+        raise ValueError(
+            "condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns"
+        )
+    device = choose_device(config.device)
+    dtype = choose_precision("fp32" if config.precision == "auto" else config.precision, device)  # numbers need it
+    keep_heap()
+    denoiser = process.denoiser(autocast_network(network.to(device), device, dtype))
+    options = {"label_steps": config.label_steps, "kernel": process.kernel}
+    artist = Artist(
+        denoiser, schedule, Parts(spec.width), config.sampler, config.guidance, spec.null_label, device, **options
+    )
+    return RowDrawing(artist, config, spec, labels, cells), describe_precision(dtype, device)
+
+
+def plan_labels(config: SampleConfig, spec: TableSpec) -> Int64[np.ndarray, "n a"]:
+    """The class of each row: as often as in training, unless something else is asked for."""
+    balance, count = config.balance, config.num_samples
+    if balance is None:
+        balance = "real" if spec.attributes and config.class_label is None else "equal"
+    if count is None and balance in ("real", "equal"):
+        count = USUAL
+    labels = plan_attributes(spec, config.class_label, balance, count)
+    if config.guidance.scale != 1 and (labels == spec.null_label).all():
+        mend = "class_label= does" if spec.attributes else "this checkpoint was trained without classes"
+        raise ValueError(f"guidance.scale={config.guidance.scale} has no effect: nothing says a class ({mend})")
+    return labels
+
+
+def draw_until_good(drawing: RowDrawing, real: RealRows | None) -> tuple[Float[Tensor, "n w"], list[int], int]:
+    """All rows, the numbers of those that copy no real row, and how many copies were drawn."""
+    x_0, thrown = drawing.draw(range(len(drawing.labels))), 0
+    indices = list(range(len(x_0)))
+    for attempt in range(drawing.config.max_attempts if real is not None else 0):
+        if attempt:
+            x_0[indices] = drawing.draw(indices, attempt)
+        copied = real.copied(x_0[indices], drawing.texts(x_0[indices], indices))
+        indices = [i for i, copy in zip(indices, copied.tolist(), strict=True) if copy]
+        thrown += len(indices)
+        if not indices:
+            break
+    given_up = set(indices) if real is not None else set()
+    return x_0, [i for i in range(len(x_0)) if i not in given_up], thrown
+
+
+def claim(out: Path, request: dict[str, Any]) -> None:
+    """Make the folder, or find it holding rows of this very request; ValueError for anything else that is not empty."""
+    if out.is_file():
+        raise ValueError(f"out={out} is a file: name a folder")
+    if out.exists() and any(out.iterdir()):
+        try:
+            held = json.loads((out / "summary.json").read_text(encoding="utf-8"))["request"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ValueError(f"out={out} is not empty and holds no rows of sample.py: name another folder") from None
+        for name, value in request.items():
+            if name not in VOLATILE and held.get(name) != json.loads(json.dumps(value)):
+                raise ValueError(f"out={out} holds rows made with another {name}: name another folder")
+    out.mkdir(parents=True, exist_ok=True)
