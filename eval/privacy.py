@@ -59,6 +59,7 @@ class Evidence:
     copies: Share
     control: float | None
     dcr: Share | None
+    thing: str = "image"  # or row: what the sentences are about
 
     @property
     def copied(self) -> bool:
@@ -107,17 +108,20 @@ class Evidence:
     def _reason(self) -> str:
         copies, dcr = self.copies, self.dcr
         if self.copied:
-            reason = (
-                f"{copies.value:.1%} stand out as near to one training image, {copies.expected:.1%} would by chance"
-            )
+            reason = f"{copies.value:.1%} stand out as near to one training {self.thing}, {copies.expected:.1%} would by chance"
             return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout")
         if self.verdict == "fails":
             assert dcr is not None
-            return f"{dcr.value:.1%} are nearer to the training images than to as many others, 50 % would by chance"
-        blurred = "; nearer to real images in general, as smoother images are" if self.near.p_value < ALPHA else ""
+            return (
+                f"{dcr.value:.1%} are nearer to the training {self.thing}s than to as many others, 50 % would by chance"
+            )
+        blurred = (
+            f"; nearer to real {self.thing}s in general, as smoother ones are" if self.near.p_value < ALPHA else ""
+        )
         if self.verdict == "passes":
-            return f"no sign of copies, which would show from {self.detectable:.1%} of the images on{blurred}"
-        return f"{self.n_holdout or self.n_train} images to compare with would only show copies from {self.detectable:.1%} on"
+            return f"no sign of copies, which would show from {self.detectable:.1%} of the {self.thing}s on{blurred}"
+        known = self.n_holdout or self.n_train
+        return f"{known} {self.thing}s to compare with would only show copies from {self.detectable:.1%} on"
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""
@@ -131,8 +135,9 @@ def audit(
     to_holdout: Float[np.ndarray, "n h"] | None,
     *,
     seed: int,
+    thing: str = "image",
 ) -> Evidence:
-    """What the distances from synthetic to training images say.
+    """What the distances from synthetic to training images (or whatever `thing` is) say.
 
     `calibrating`: those from the holdout to the training images; without one, those among the training images, infinite
     from each to itself. The calibrating images must be as many or more than 2, the training images 6 or more.
@@ -151,6 +156,7 @@ def audit(
         copies=relative.share(_prominence(to_train)),
         control=None if to_holdout is None else relative.share(_prominence(to_holdout)).value,
         dcr=None if to_holdout is None else dcr_share(to_train, to_holdout, seed=seed),
+        thing=thing,
     )
 
 
