@@ -50,7 +50,7 @@ class TableConfig:
     """Trainings of every model on every file; models without chance are trained once."""
     draws: int = 1000
     """Bootstrap draws behind the intervals of the models' scores."""
-    floor_repeats: int = 10
+    floor_repeats: int = 20
     """Random splits of the real rows behind every floor."""
     rows: int = 5000
     """Most real rows, and most rows of a file, in the measures that compare all rows with all, or train classifiers on them;

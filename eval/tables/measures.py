@@ -34,7 +34,7 @@ class Measures:
     def __init__(self, tables: Tables, real: np.ndarray, sources: Mapping[str, np.ndarray]) -> None:
         train, columns = tables.train.rows, tables.columns
         rows = np.concatenate([real, *sources.values()])
-        self.space = Space(columns, train)
+        self.space = Space(columns, tables.real)
         self.shapes = Shapes(columns, train, self.space)
         self._prepared = self.shapes.prepare(rows)
         self._points = assemble(columns, self.space.scaled(rows), self.space.sizes())

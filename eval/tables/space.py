@@ -1,7 +1,8 @@
 """The one space in which rows are compared: numbers by their rank among the real ones, categories one-hot, missing a state.
 
-A number becomes the share of training values below it (half of those equal to it), straight between them and, beyond the
-smallest and largest, on by the real range: so neither unit nor skew counts, and what is far out stays far out. A category
+A number becomes the share of real values below it (half of those equal to it): exactly at a knot for every 30 rows, straight
+between them and, beyond the smallest and largest, on by the real range. So neither unit nor skew counts, what is far out
+stays far out, and among its neighbours a fitted value is not more evenly spaced than a new one would be. A category
 becomes a one-hot vector over sqrt 2: two rows that differ in it are as far apart there as the smallest and the largest
 number. Where a number may be missing, a further coordinate says so, and the number stands in the middle.
 """
@@ -14,16 +15,17 @@ from jaxtyping import Float
 from eval.tables.table import Column
 
 MOST_CATEGORIES = 100  # with a coordinate of their own, the most frequent ones; the others share one
-MEASURED_IN = "numbers by rank among the training rows, categories one-hot, missing as a state of its own"
+KNOTS = (10, 1000)  # least and most; between them one for 30 rows, as quantiles are taken in TabDDPM
+MEASURED_IN = "numbers by rank among the real rows, categories one-hot, missing as a state of its own"
 
 
 class Space:
-    """Fitted on the training rows (n, c)."""
+    """Fitted on real rows (n, c)."""
 
-    def __init__(self, columns: Sequence[Column], train: Float[np.ndarray, "n c"]) -> None:
+    def __init__(self, columns: Sequence[Column], real: Float[np.ndarray, "n c"]) -> None:
         self.columns = tuple(columns)
-        self._known = [ranks_of(train[:, i]) if column.numeric else None for i, column in enumerate(columns)]
-        self._folds = [None if column.numeric else fold_of(column, train[:, i]) for i, column in enumerate(columns)]
+        self._known = [ranks_of(real[:, i]) if column.numeric else None for i, column in enumerate(columns)]
+        self._folds = [None if column.numeric else fold_of(column, real[:, i]) for i, column in enumerate(columns)]
 
     def scaled(self, rows: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
         """Numbers as their rank, NaN where missing; categories as numbers 0, 1, ... by frequency, rare ones as one."""
@@ -77,10 +79,14 @@ def assemble(
 
 
 def ranks_of(values: Float[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
-    """The different values, ascending, and the share of all below each, half of those equal to it counted."""
-    different, counts = np.unique(values[~np.isnan(values)], return_counts=True)
-    below = np.cumsum(counts) - counts / 2
-    return different, below / max(1, counts.sum())
+    """The knots: different values, ascending, and the share of all below each, half of those equal to it counted."""
+    known = np.sort(values[~np.isnan(values)])
+    if not len(known):
+        return known, known
+    count = min(max(len(known) // 30, KNOTS[0]), KNOTS[1])
+    knots = np.unique(known[np.linspace(0, len(known) - 1, count).round().astype(int)])
+    ends = [np.searchsorted(known, knots, side=side) for side in ("left", "right")]
+    return knots, (ends[0] + ends[1]) / (2 * len(known))
 
 
 def rank(values: Float[np.ndarray, " n"], different: np.ndarray, shares: np.ndarray) -> Float[np.ndarray, " n"]:

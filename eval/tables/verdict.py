@@ -10,8 +10,8 @@ AS_GOOD, HARDLY = 0.9, 0.5  # of what real rows teach
 
 RULES = [
     "Every figure is compared with its floor: the same figure between two disjoint sets of n real rows, those of the test file "
-    "included. It tells the sets apart where the difference to the floor keeps its sign from the 5th to the 95th percentile over "
-    "the random draws; for the classifier, over the rows.",
+    "included. It tells the sets apart where the mean over the draws is further from the floor than that of 1 honest file in "
+    "100 would be, by the spread of the floor over random splits; for the classifier, by the spread over rows.",
     "Faithful: yes where no measure of likeness tells the sets apart; no where one does and precision or density reaches less "
     f"than {LEAST_REACH:.0%} of its floor, or the classifier's area is {TOLD_APART} or more; else partly. Varied: yes, partly or "
     f"no by recall, coverage and β-recall, no where recall or coverage reaches less than {LEAST_REACH:.0%} of its floor.",
