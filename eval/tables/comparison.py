@@ -24,11 +24,12 @@ CLOSEST = 8  # pairs of a synthetic and a training row that are shown
 
 @dataclass(frozen=True)
 class ColumnErrors:
-    """Errors of each column (c,) and pair (c, c) of the synthetic rows, and of one real half against the other (c,)."""
+    """Errors of each column (c,) and pair (c, c) of the synthetic rows, and of one real half against the other."""
 
     column: np.ndarray
     pair: np.ndarray
     real_column: np.ndarray
+    real_pair: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class TableScores:
                     names, self.tables.columns, self.errors.column, self.errors.real_column, strict=True
                 )
             },
-            "pairs": {"columns": names, "error": self.errors.pair.tolist()},
+            "pairs": {"columns": names, "error": self.errors.pair.tolist(), "real": self.errors.real_pair.tolist()},
             "shares": self.shares, "lost_categories": self.lost, "target_rates": self.rates, "closest": self.closest,
             "utility": self.study, "notes": self.tables.notes, "config": asdict(self.tables.config),
         }  # fmt: skip
@@ -157,7 +158,10 @@ def _errors(measures: Measures, tables: Tables, pooled: np.ndarray) -> ColumnErr
     order = np.random.default_rng(tables.config.seed).permutation(len(real))
     halves = [shapes.prepare(real[part]) for part in np.array_split(order, 2)]
     return ColumnErrors(
-        shapes.column_errors(train, synthetic), shapes.pair_errors(train, synthetic), shapes.column_errors(*halves)
+        column=shapes.column_errors(train, synthetic),
+        pair=shapes.pair_errors(train, synthetic),
+        real_column=shapes.column_errors(*halves),
+        real_pair=shapes.pair_errors(*halves),
     )
 
 

@@ -42,24 +42,22 @@ def _sides(card: dict[str, Any]) -> str:
 def _compared(card: dict[str, Any]) -> str:
     """Everything beside the baselines."""
     shown = [name for name in _SHOWN if name in card["compared"][0]["figures"]]
-    metric = card["utility"]["metrics"][0] if "utility" in card else None
-    top = ["source", *(_HEADS[name] for name in shown), *([f"{metric} ↑"] if metric else [])]
-    top += ["nearer to training", "exact copies", "attack's AUC", "privacy"]
+    metric = card["utility"]["metrics"][0].partition(",")[0] if "utility" in card else None
+    top = ["source", "privacy", *(_HEADS[name] for name in shown), *([f"{metric} ↑"] if metric else [])]
+    top += ["to training", "copies", "attack"]
     rows = []
     for row in card["compared"]:
-        cells = [number(row["figures"][name]) for name in shown]
+        cells = [row["privacy"] or "–", *(number(row["figures"][name]) for name in shown)]
         cells += [_or_dash(row["score"])] if metric else []
-        cells += [_share(row["dcr_share"]), _share(row["exact"]), _or_dash(row["attack"]), row["privacy"] or "–"]
-        rows.append([row["source"], *cells])
-    notes = "".join(
-        f"<dt>{escape(r['source'])}</dt><dd>{escape(r['note'])}</dd>" for r in card["compared"] if r["note"]
-    )
+        rows.append([row["source"], *cells, _share(row["dcr_share"]), _share(row["exact"]), _or_dash(row["attack"])])
+    notes = "; ".join(f"{row['source']}: {row['note']}" for row in card["compared"] if row["note"])
     lead = (
-        "Whoever has the training file has these baselines, too. Arrows say which way is better. “Nearer to training”: the share "
-        "of rows nearer to a training row than to as many rows of the holdout, 50 % where nothing was copied. A memoriser wins "
-        "all columns but the last."
+        "Whoever has the training file has these baselines, too. Arrows say which way is better. “To training” is the share of "
+        "rows nearer to a training row than to as many rows of the holdout, 50 % where nothing was copied; “attack” the area "
+        "under the curve of an attack by distance, 0.5 by chance. A memoriser wins every column that has an arrow."
     )
-    return section("Beside real rows and baselines", f"<p>{lead}</p>{table(top, rows)}<dl>{notes}</dl>")
+    said = f'<p class="quiet">{escape(notes[0].upper() + notes[1:])}.</p>'
+    return section("Beside real rows and baselines", f'<p>{lead}</p><div class="tight">{table(top, rows)}</div>{said}')
 
 
 def _columns(card: dict[str, Any]) -> str:
@@ -83,16 +81,19 @@ def _columns(card: dict[str, Any]) -> str:
 
 
 def _pairs(card: dict[str, Any]) -> str:
-    names, errors = card["pairs"]["columns"], card["pairs"]["error"]
+    names, errors, chance = (card["pairs"][key] for key in ("columns", "error", "real"))
     if not 1 < len(names) <= MOST_IN_MAP:
         return ""
-    darkest = max(0.2, *(error for row in errors for error in row))
-    worst = sorted(
-        ((errors[i][j], names[i], names[j]) for i in range(len(names)) for j in range(i)), key=lambda pair: -pair[0]
-    )[:3]  # fmt: skip
-    said = "; ".join(f"{one} and {other} {number(error)}" for error, one, other in worst)
-    lead = f"<p>How far each pair is off, from 0 (blank) to {number(darkest)} (full). The furthest: {escape(said)}.</p>"
-    return f"<h3>Pairs of columns</h3>{lead}{pair_map_svg(names, errors, darkest)}"
+    excess = [[max(0.0, a - b) for a, b in zip(*rows, strict=True)] for rows in zip(errors, chance, strict=True)]
+    darkest = max(0.1, *(value for row in excess for value in row))
+    pairs = [(excess[i][j], names[i], names[j]) for i in range(len(names)) for j in range(i)]
+    worst = sorted(pairs, key=lambda pair: -pair[0])[:3]
+    said = "; ".join(f"{one} and {other} {number(value)}" for value, one, other in worst)
+    lead = (
+        "<p>How much further each pair is off than between one half of the real rows and the other, from 0 (blank) to "
+        f"{number(darkest)} (full). The furthest: {escape(said)}.</p>"
+    )
+    return f"<h3>Pairs of columns</h3>{lead}{pair_map_svg(names, excess, darkest)}"
 
 
 def _utility(card: dict[str, Any]) -> str:

@@ -112,13 +112,13 @@ def _short(text: str) -> str:
 
 
 def pair_map_svg(columns: Sequence[str], errors: Sequence[Sequence[float]], darkest: float) -> str:
-    """A square per pair of columns, the darker the further off; `darkest` is the error from which on it is full."""
+    """A square per pair of columns, the darker the further off; `darkest` is the value from which on it is full."""
     cell, margin = 22.0, 120.0
     side = cell * len(columns)
     squares = "".join(
         f'<rect class="cell" x="{margin + j * cell:g}" y="{margin + i * cell:g}" width="{cell - 1:g}" height="{cell - 1:g}" '
         f'style="fill-opacity:{min(1.0, error / darkest) if i != j else 0:.3f}">'
-        f"<title>{escape(one)}, {escape(other)}: {error:.3f}</title></rect>"
+        f"<title>{escape(one)}, {escape(other)}: {error:.3f} above chance</title></rect>"
         for i, (one, row) in enumerate(zip(columns, errors, strict=True))
         for j, (other, error) in enumerate(zip(columns, row, strict=True))
     )

@@ -17,10 +17,11 @@ from eval.tables.attack import DistanceAttack, distance_attack
 from eval.tables.distances import distances, nearest
 from eval.tables.duplicates import Duplicates, find_duplicates
 from eval.tables.opening import Tables
-from eval.tables.space import MEASURED_IN, MinMaxSpace, Space
+from eval.tables.space import MinMaxSpace, Space
 
 MOST_ROWS = 2000  # synthetic rows, and rows of the holdout, in the tests by distance; all training rows count
 MOST_PAIRS = 60_000_000  # entries of a matrix of distances: a quarter of a gigabyte
+DISTANCES = "distances between rows"
 LOT = 2e-5  # of the range of a column: what decides between equal distances
 PROVES_LITTLE = (
     "distances alone are no proof of privacy: neither a large distance to the closest record nor a failed attack by distance "
@@ -120,10 +121,10 @@ def _evidence(sets: Audited, seed: int) -> Evidence:
         drawn = random.permutation(len(sets.train))[:MOST_ROWS]
         among = _told_apart(distances(sets.train[drawn], sets.train), random)
         among[np.arange(len(drawn)), drawn] = np.inf
-        return audit(MEASURED_IN, to_train, among, None, seed=seed, thing="row")
+        return audit(DISTANCES, to_train, among, None, seed=seed, thing="row")
     calibrating = _told_apart(distances(sets.holdout, sets.train), random)
     to_holdout = _told_apart(distances(sets.synthetic, sets.holdout), random)
-    return audit(MEASURED_IN, to_train, calibrating, to_holdout, seed=seed, thing="row")
+    return audit(DISTANCES, to_train, calibrating, to_holdout, seed=seed, thing="row")
 
 
 def _told_apart(matrix: np.ndarray, random: np.random.Generator) -> np.ndarray:

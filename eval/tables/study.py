@@ -101,7 +101,7 @@ def sentences(trained: Transfer, kept: dict[str, dict[str, float] | None], guess
     metric, means = trained.metrics[0], dict(zip(trained.arms, trained.means[:, 0], strict=True))
     said = [
         f"trained on synthetic rows: {metric} {means[SYNTHETIC]:.3f}; on real rows {means[REAL]:.3f} "
-        f"(difference {_signed(_gap(trained, SYNTHETIC, REAL))}); by guessing {guess.means[0, 0]:.3f}"
+        f"(difference {_signed(_gap(trained, SYNTHETIC, REAL))}); by guessing {round(guess.means[0, 0], 3) + 0.0:.3f}"
     ]
     share = kept[SYNTHETIC]
     if share is not None:
