@@ -15,8 +15,8 @@ from sklearn.model_selection import StratifiedKFold
 from eval.floor import Floor, Spread, floor_size
 from eval.membership import Interval, auc
 
-FOLDS = 5
-METHOD = f"boosted trees, {FOLDS} folds, DeLong intervals of 90 %"
+FOLDS, TREES = 5, 100
+METHOD = f"{TREES} boosted trees, {FOLDS} folds, DeLong intervals of 90 %"
 
 
 def two_sample_auc(
@@ -29,7 +29,7 @@ def two_sample_auc(
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for known, asked in folds.split(rows, label):
         trees = HistGradientBoostingClassifier(
-            categorical_features=categorical or None, early_stopping=False, random_state=seed
+            categorical_features=categorical or None, early_stopping=False, max_iter=TREES, random_state=seed
         ).fit(rows[known], label[known])
         scores[asked] = trees.decision_function(rows[asked])
     return auc(scores[label == 1], scores[label == 0])

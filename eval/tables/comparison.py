@@ -10,6 +10,8 @@ from eval.figures import FORMAT_VERSION, Figure
 from eval.floor import Floor, Spread, measure_sources
 from eval.tables.baselines import make_baseline
 from eval.tables.c2st import METHOD, c2st_floor, draw, two_sample_auc
+from eval.tables.config import TableConfig
+from eval.tables.lots import excess_by_lot
 from eval.tables.measures import HIGHER_IS_BETTER, Measures, method_of
 from eval.tables.opening import Tables
 from eval.tables.pictures import Marginal, marginals
@@ -18,7 +20,6 @@ from eval.tables.space import MEASURED_IN
 from eval.tables.study import SYNTHETIC, run_study
 from eval.tables.subgroups import Subgroups, lost_categories, shares, target_rates
 
-TELLS, ONE_IN_20 = 2.326, 1.645  # standard deviations that 1 in 100 and 1 in 20 of a normal law exceed
 CLOSEST = 8  # pairs of a synthetic and a training row that are shown
 
 
@@ -77,7 +78,7 @@ def score_tables(tables: Tables) -> TableScores:
     for i, name in enumerate(config.baselines):
         sources[name] = make_baseline(name, tables, len(pooled), seed=config.seed + i)
     random = np.random.default_rng(config.seed)
-    drawn = {name: _at_most(config.rows, rows, random) for name, rows in sources.items()}
+    drawn = {name: _at_most(config.rows // 2, rows, random) for name, rows in sources.items()}
     real = _at_most(config.rows, tables.real, random)
     measures = Measures(tables, real, drawn)
     figures = _figures(tables, measures, real, drawn)
@@ -102,13 +103,14 @@ def _figures(
     floors = measure_sources(
         measures, real_positions, positions, repeats=config.floor_repeats, seed=config.seed, label="figures"
     )
+    lots = {name: _lots(measures, real_positions, positions[name], config) for name in drawn}
     told = _c2st(tables, measures, real, drawn)
     found = {}
     for name in drawn:
         values = measures(real_positions, positions[name])
         figures = [
-            _figure(figure, value, by_the_floor(floor), method_of(figure), real, drawn[name])
-            for figure, value, floor in zip(measures.names, values, floors[name], strict=True)
+            _figure(figure, value, replace(floor, excess=excess), method_of(figure), real, drawn[name])
+            for figure, value, floor, excess in zip(measures.names, values, floors[name], lots[name], strict=True)
         ]
         area = _figure("c2st_auc", told[name].matched.mean, told[name], METHOD, real, drawn[name])
         found[name] = [figures[0], *[f for f in figures[1:2] if f.name == "trend_error"], area]
@@ -116,15 +118,11 @@ def _figures(
     return found
 
 
-def by_the_floor(floor: Floor) -> Floor:
-    """The same with an excess whose ends are where 1 honest file in 100 would be: 2.33 standard deviations of the floor away.
-
-    One file is one draw, however often parts of it are drawn. What other draws would give is seen on the real side, where
-    every repeat splits the rows anew; each tail by its own percentile, as errors above 0 are skewed.
-    """
-    mean, far = floor.excess.mean, TELLS / ONE_IN_20
-    up, down = (far * abs(end - floor.floor.mean) for end in (floor.floor.high, floor.floor.low))
-    return replace(floor, excess=Spread(mean, mean - up, mean + down))
+def _lots(measures: Measures, real: np.ndarray, synthetic: np.ndarray, config: TableConfig) -> list[Spread]:
+    """On no more than config.rows rows in all: real[::step] would follow the order of the file, so these are drawn."""
+    random = np.random.default_rng(config.seed)
+    drawn = random.permutation(real)[: config.rows - len(synthetic)]
+    return excess_by_lot(measures, drawn, synthetic, repeats=config.floor_repeats, seed=config.seed)
 
 
 def _figure(name: str, value: float, floor: Floor, method: str, real: np.ndarray, synthetic: np.ndarray) -> Figure:

@@ -53,8 +53,8 @@ class TableConfig:
     floor_repeats: int = 20
     """Random splits of the real rows behind every floor."""
     rows: int = 5000
-    """Most real rows, and most rows of a file, in the measures that compare all rows with all, or train classifiers on them;
-    of more so many are drawn with `seed`."""
+    """Most rows, at most half of them synthetic, in the measures that compare all with all or train a classifier on them; of
+    more so many are drawn with `seed`."""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -12,8 +12,8 @@ from eval.tables.pictures import marginal_svg, pair_map_svg
 
 _SHOWN = ("shape_error", "trend_error", "c2st_auc", "alpha_precision", "beta_recall", "coverage")
 _HEADS = {
-    "shape_error": "shapes ↓", "trend_error": "trends ↓", "c2st_auc": "C2ST ↓", "alpha_precision": "α-precision ↑",
-    "beta_recall": "β-recall ↑", "coverage": "coverage ↑",
+    "shape_error": "shapes ↓", "trend_error": "trends ↓", "c2st_auc": "C2ST ↓", "alpha_precision": "α-prec. ↑",
+    "beta_recall": "β-rec. ↑", "coverage": "cover. ↑",
 }  # fmt: skip
 MOST_MARGINALS, MOST_IN_MAP = 36, 40
 
@@ -44,7 +44,7 @@ def _compared(card: dict[str, Any]) -> str:
     shown = [name for name in _SHOWN if name in card["compared"][0]["figures"]]
     metric = card["utility"]["metrics"][0].partition(",")[0] if "utility" in card else None
     top = ["source", "privacy", *(_HEADS[name] for name in shown), *([f"{metric} ↑"] if metric else [])]
-    top += ["to training", "copies", "attack"]
+    top += ["to train", "copies", "attack"]
     rows = []
     for row in card["compared"]:
         cells = [row["privacy"] or "–", *(number(row["figures"][name]) for name in shown)]
@@ -52,7 +52,7 @@ def _compared(card: dict[str, Any]) -> str:
         rows.append([row["source"], *cells, _share(row["dcr_share"]), _share(row["exact"]), _or_dash(row["attack"])])
     notes = "; ".join(f"{row['source']}: {row['note']}" for row in card["compared"] if row["note"])
     lead = (
-        "Whoever has the training file has these baselines, too. Arrows say which way is better. “To training” is the share of "
+        "Whoever has the training file has these baselines, too. Arrows say which way is better. “To train” is the share of "
         "rows nearer to a training row than to as many rows of the holdout, 50 % where nothing was copied; “attack” the area "
         "under the curve of an attack by distance, 0.5 by chance. A memoriser wins every column that has an arrow."
     )

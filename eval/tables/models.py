@@ -99,7 +99,7 @@ def _model(problem: Problem, name: str, seed: int) -> Any:
             "boosting": lambda: HistGradientBoostingClassifier(
                 categorical_features=_categorical(problem) or None, early_stopping=False, random_state=seed
             ),
-            "mlp": lambda: MLPClassifier(_LAYERS, random_state=seed, max_iter=200),
+            "mlp": lambda: MLPClassifier(hidden_layer_sizes=_LAYERS, random_state=seed, max_iter=200),
         }[name]()
     return {
         "linear": lambda: Ridge(),
@@ -107,7 +107,7 @@ def _model(problem: Problem, name: str, seed: int) -> Any:
         "boosting": lambda: HistGradientBoostingRegressor(
             categorical_features=_categorical(problem) or None, early_stopping=False, random_state=seed
         ),
-        "mlp": lambda: MLPRegressor(_LAYERS, random_state=seed, max_iter=200),
+        "mlp": lambda: MLPRegressor(hidden_layer_sizes=_LAYERS, random_state=seed, max_iter=200),
     }[name]()
 
 

@@ -49,11 +49,16 @@ def _numbers(column: Column, real: np.ndarray, synthetic: np.ndarray) -> Margina
         counts = np.histogram(present.clip(edges[0], edges[-1]), edges)[0]
         shares = list(counts / len(values))
         sides.append([*shares, float(np.isnan(values).mean())] if column.missing else shares)
-    ends = (f"{np.ceil(edges[0]) if column.decimals == 0 else edges[0]:.4g}",
-            f"{np.floor(edges[-1]) if column.decimals == 0 else edges[-1]:.4g}")  # fmt: skip
+    shown = (np.ceil(edges[0]), np.floor(edges[-1])) if column.decimals == 0 else (edges[0], edges[-1])
+    ends = _tick(shown[0]), _tick(shown[1])
     return Marginal(
         column.name, True, *([float(v) for v in side] for side in sides), [*labels, *["missing"] * column.missing], ends
     )
+
+
+def _tick(value: float) -> str:
+    value = float(value) + 0.0  # -0 is 0
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _whole(low: float, high: float) -> np.ndarray:

@@ -9,9 +9,9 @@ TOLD_APART = 0.8  # an area under the curve from which on the answer is no
 AS_GOOD, HARDLY = 0.9, 0.5  # of what real rows teach
 
 RULES = [
-    "Every figure is compared with its floor: the same figure between two disjoint sets of n real rows, those of the test file "
-    "included. It tells the sets apart where the mean over the draws is further from the floor than that of 1 honest file in "
-    "100 would be, by the spread of the floor over random splits; for the classifier, by the spread over rows.",
+    "Every figure is shown beside its floor: the same figure between two disjoint sets of n real rows, those of the test file "
+    "included. It tells synthetic rows from real ones where it is further off than 1 in 100 would be, were these names dealt out "
+    "anew by lot among all rows; for the classifier, where the area differs by more than 1 in 100 would by its spread over rows.",
     "Faithful: yes where no measure of likeness tells the sets apart; no where one does and precision or density reaches less "
     f"than {LEAST_REACH:.0%} of its floor, or the classifier's area is {TOLD_APART} or more; else partly. Varied: yes, partly or "
     f"no by recall, coverage and β-recall, no where recall or coverage reaches less than {LEAST_REACH:.0%} of its floor.",
