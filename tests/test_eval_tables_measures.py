@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from eval_table_files import COLUMNS, rows
+from scipy.stats import t as student
 
 from eval.tables.alpha import alpha_precision, beta_recall
 from eval.tables.c2st import c2st_floor, draw, two_sample_auc
 from eval.tables.distances import distances, nearest
+from eval.tables.lots import excess_by_lot, tail
 from eval.tables.shapes import Shapes, correlation
 from eval.tables.space import MinMaxSpace, Space
 from eval.tables.subgroups import Subgroups, lost_categories, rate_gap, shares, target_rates
@@ -104,10 +106,10 @@ def test_c2st_does_not_tell_halves_and_tells_shifted_rows():
     assert drawn.size == 60
     floor = two_sample_auc(drawn.one, drawn.other, [2, 3], seed=0)
     assert 0.3 < floor.value < 0.7
-    honest = c2st_floor(drawn, floor, other, [2, 3], seed=0)
+    honest = c2st_floor(drawn, floor, other, [2, 3], alarm=0.01, seed=0)
     assert honest.excess.low < 0 < honest.excess.high
     assert honest.n == 60
-    far = c2st_floor(drawn, floor, rows(60, 3, shift=8.0), [2, 3], seed=0)
+    far = c2st_floor(drawn, floor, rows(60, 3, shift=8.0), [2, 3], alarm=0.01, seed=0)
     assert far.matched.mean > 0.99
     assert far.excess.low > 0.2
 
@@ -137,3 +139,29 @@ def test_the_rate_of_the_target_in_a_subgroup():
     sides = [(groups.codes(side), groups.outcome(side).values) for side in (real, synthetic)]
     assert rate_gap(*sides, [2]) == pytest.approx(0.125)
     assert target_rates(Subgroups(COLUMNS, rows(40, 0), None), rows(40, 0), rows(40, 1)) is None
+
+
+def test_lots_tell_a_shift_and_not_chance():
+    random = np.random.default_rng(0)
+    values = np.r_[random.normal(size=60), random.normal(size=60), random.normal(size=60) + 3]
+
+    def gap(one, other):
+        return [abs(values[one].mean() - values[other].mean()), -abs(values[one].mean() - values[other].mean())]
+
+    real, honest, shifted = np.arange(60), np.arange(60, 120), np.arange(120, 180)
+    larger, smaller = excess_by_lot(gap, real, shifted, repeats=20, seed=0)
+    assert larger.low > 0
+    assert smaller.high < 0
+    assert (larger.mean, larger.low, larger.high) == (-smaller.mean, -smaller.high, -smaller.low)
+    for spread in excess_by_lot(gap, real, honest, repeats=20, seed=0):
+        assert spread.low < 0 < spread.high
+
+
+def test_the_tail_of_lots_by_hand():
+    lots = np.array([1.0, 2.0, 3.0, 2.0])
+    found = tail(5.0, lots, 0.01)
+    reach = student.ppf(0.99, 3) * np.sqrt(1.25)  # either side's deviations above 0: a single 1
+    assert (found.mean, found.low, found.high) == pytest.approx((3, 3 - reach, 3 + reach))
+    assert tail(5.0, np.array([1.0, 1.0, 4.0]), 0.01).low == pytest.approx(
+        3 - student.ppf(0.99, 2) * np.sqrt(4 / 3) * 2
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy.stats import norm
 
 from eval.membership import ALPHA, NO_RISK, Interval, auc, tpr_at_fpr
 from eval.tables.distances import nearest
@@ -22,13 +23,14 @@ class DistanceAttack:
     n_train: int
     n_holdout: int
     auc: Interval
+    auc_p_value: float  # of as large an area by chance, one-sided, by its DeLong error
     tpr: Interval
     tpr_p_value: float
 
     @property
     def verdict(self) -> str:
         """fails, passes, or cannot be told."""
-        if self.auc.low > 0.5 or self.tpr_p_value < ALPHA:
+        if min(self.auc_p_value, self.tpr_p_value) < ALPHA:
             return "fails"
         return "passes" if self.auc.high <= NO_RISK else "cannot be told"
 
@@ -58,4 +60,7 @@ def distance_attack(
     """The attack on points of one space."""
     members, others = (-nearest(side, synthetic)[0][:, 0] for side in (train, holdout))
     tpr, p_value = tpr_at_fpr(members, others, seed=seed)
-    return DistanceAttack(len(members), len(others), auc(members, others), tpr, p_value)
+    area = auc(members, others)
+    error = max(area.high - area.value, area.value - area.low) / norm.ppf(0.975)
+    by_chance = float(norm.sf((area.value - 0.5) / error)) if error > 0 else float(area.value <= 0.5)
+    return DistanceAttack(len(members), len(others), area, by_chance, tpr, p_value)

@@ -2,7 +2,7 @@
 
 smote         rows interpolated between near real ones (eval.tables.smote): good for models, and close to real rows
 independent   every column drawn by itself: the best shapes there can be, and no trends
-replay        training rows drawn again: wins every measure of likeness and use, and has no privacy at all
+replay        the training rows once more: wins every measure of likeness and use, and has no privacy at all
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from eval.tables.smote import smote
 NOTES = {
     "smote": "rows interpolated between near training rows of one class (SMOTE-NC)",
     "independent": "every column drawn by itself from the training rows",
-    "replay": "training rows drawn again: a memoriser, which must fail the privacy audit",
+    "replay": "the training rows once more: a memoriser, which must fail the privacy audit",
 }
 
 
@@ -27,4 +27,6 @@ def make_baseline(name: str, tables: Tables, count: int, *, seed: int) -> Float[
     if name == "independent":
         return np.stack([random.choice(column, count) for column in train.T], axis=1)
     assert name == "replay", name
-    return train[random.integers(len(train), size=count)]
+    # each row as often as any other: drawn with replacement, doubles would give it away to measures by neighbours
+    passes = [random.permutation(len(train)) for _ in range(-(-count // len(train)))]
+    return train[np.concatenate(passes)[:count]]

@@ -52,16 +52,28 @@ def draw(real: Float[np.ndarray, "n c"], n_synthetic: int, *, seed: int) -> Draw
 
 
 def c2st_floor(
-    drawn: Drawn, floor: Interval, synthetic: Float[np.ndarray, "m c"], categorical: list[int], *, seed: int
+    drawn: Drawn,
+    floor: Interval,
+    synthetic: Float[np.ndarray, "m c"],
+    categorical: list[int],
+    *,
+    alarm: float,
+    seed: int,
 ) -> Floor:
     """The area of synthetic against real beside `floor`, that of real against other real rows.
+
+    The excess reaches as far that one honest file in 1 / `alarm` is told apart.
 
     The excess is over 0.5 where the floor lies below, as chance and folds of few rows may have it.
     """
     chosen = np.random.default_rng(seed + 1).permutation(len(synthetic))[: drawn.size]
     matched = two_sample_auc(drawn.one, synthetic[chosen], categorical, seed=seed)
     gap, error = matched.value - max(0.5, floor.value), float(np.hypot(_error(matched), _error(floor)))
-    spreads = [_spread(floor.value, _error(floor)), _spread(matched.value, _error(matched)), _spread(gap, error, 0.99)]
+    spreads = [
+        _spread(floor.value, _error(floor)),
+        _spread(matched.value, _error(matched)),
+        _spread(gap, error, 1 - alarm),
+    ]
     return Floor(drawn.size, 1, *spreads)
 
 

@@ -11,7 +11,7 @@ from eval.floor import Floor, Spread, measure_sources
 from eval.tables.baselines import make_baseline
 from eval.tables.c2st import METHOD, c2st_floor, draw, two_sample_auc
 from eval.tables.config import TableConfig
-from eval.tables.lots import excess_by_lot
+from eval.tables.lots import ALARM, excess_by_lot
 from eval.tables.measures import HIGHER_IS_BETTER, Measures, method_of
 from eval.tables.opening import Tables
 from eval.tables.pictures import Marginal, marginals
@@ -145,9 +145,13 @@ def _c2st(tables: Tables, measures: Measures, real: np.ndarray, drawn: Mapping[s
         found[:, categorical] = measures.space.scaled(rows)[:, categorical]
         return found
 
+    alarm = ALARM / (len(measures.names) + 1)
     split = draw(scaled(real), min(len(rows) for rows in drawn.values()), seed=seed)
     floor = two_sample_auc(split.one, split.other, categorical, seed=seed)
-    return {name: c2st_floor(split, floor, scaled(rows), categorical, seed=seed) for name, rows in drawn.items()}
+    return {
+        name: c2st_floor(split, floor, scaled(rows), categorical, alarm=alarm, seed=seed)
+        for name, rows in drawn.items()
+    }
 
 
 def _errors(measures: Measures, tables: Tables, pooled: np.ndarray) -> ColumnErrors:

@@ -15,7 +15,7 @@ from scipy.stats import t
 
 from eval.floor import Spread
 
-ALARM = 0.01  # honest files in which a figure tells a difference nonetheless
+ALARM = 0.05  # honest files in which some figure tells a difference nonetheless; each figure has its part of it
 
 
 def excess_by_lot(
@@ -33,19 +33,20 @@ def excess_by_lot(
     """
     random = np.random.default_rng(seed)
     rows = np.concatenate([real, synthetic])
-    found, lots = np.asarray(figures(real, synthetic)), []
+    found, lots = figures(real, synthetic), []
     for _ in range(repeats):
         dealt = rows[random.permutation(len(rows))]
         lots.append(figures(dealt[: len(real)], dealt[len(real) :]))
-    return [tail(value, of) for value, of in zip(found, np.transpose(lots), strict=True)]
+    alarm = ALARM / (len(found) + 1)  # the classifier has its part, too
+    return [tail(value, of, alarm) for value, of in zip(found, np.transpose(lots), strict=True)]
 
 
-def tail(value: float, lots: Float[np.ndarray, " k"]) -> Spread:
-    """The excess of `value` over the mean of `lots`, and how far a new lot might be from that on either side."""
-    middle, count = lots.mean(), len(lots)
-    far = float(t.ppf(1 - ALARM, count - 1)) * np.sqrt(1 + 1 / count)
+def tail(value: float, lots: Float[np.ndarray, " k"], alarm: float) -> Spread:
+    """The excess of `value` over the mean of `lots`, and beyond what of it one new lot in 1 / `alarm` is on either side."""
+    middle, count = float(lots.mean()), len(lots)
+    far = float(t.ppf(1 - alarm, count - 1) * np.sqrt(1 + 1 / count))
     above, below = (far * _one_sided(side * (lots - middle)) for side in (1, -1))
-    excess = float(value - middle)
+    excess = float(value) - middle
     return Spread(excess, excess - above, excess + below)
 
 

@@ -10,8 +10,9 @@ AS_GOOD, HARDLY = 0.9, 0.5  # of what real rows teach
 
 RULES = [
     "Every figure is shown beside its floor: the same figure between two disjoint sets of n real rows, those of the test file "
-    "included. It tells synthetic rows from real ones where it is further off than 1 in 100 would be, were these names dealt out "
-    "anew by lot among all rows; for the classifier, where the area differs by more than 1 in 100 would by its spread over rows.",
+    "included. It tells synthetic rows from real ones where it is further off than chance would have it, were these names dealt "
+    "out anew by lot among all rows; for the classifier, by the spread of the area over rows. Of 20 honest files one or two are "
+    "told by some figure.",
     "Faithful: yes where no measure of likeness tells the sets apart; no where one does and precision or density reaches less "
     f"than {LEAST_REACH:.0%} of its floor, or the classifier's area is {TOLD_APART} or more; else partly. Varied: yes, partly or "
     f"no by recall, coverage and β-recall, no where recall or coverage reaches less than {LEAST_REACH:.0%} of its floor.",
