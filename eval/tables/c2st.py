@@ -5,6 +5,7 @@ The area under the curve is 0.5 where nothing tells them apart, and 1 where ever
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -26,11 +27,9 @@ def two_sample_auc(
     rows = np.concatenate([one, other])
     label = np.repeat([0, 1], [len(one), len(other)])
     scores = np.empty(len(rows))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    for known, asked in folds.split(rows, label):
-        trees = HistGradientBoostingClassifier(
-            categorical_features=categorical or None, early_stopping=False, max_iter=TREES, random_state=seed
-        ).fit(rows[known], label[known])
+    options: dict[str, Any] = {"categorical_features": categorical or None, "early_stopping": False, "max_iter": TREES}
+    for known, asked in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, label):
+        trees = HistGradientBoostingClassifier(random_state=seed, **options).fit(rows[known], label[known])
         scores[asked] = trees.decision_function(rows[asked])
     return auc(scores[label == 1], scores[label == 0])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import binom, fisher_exact
+from scipy.stats import binom, hypergeom
 
 from eval.privacy import ALPHA
 
@@ -59,7 +59,7 @@ def find_duplicates(
     copied = np.isin(own, once)
     real = _repeated(once) if others is None else np.concatenate([_repeated(once), np.isin(others, once)])
     exact, real_exact = int(copied.sum()), int(real.sum())
-    table = [[exact, len(own) - exact], [real_exact, len(real) - real_exact]]
+    by_chance = hypergeom(len(own) + len(real), exact + real_exact, len(own))
     held, p_value = None, None
     if others is not None:
         in_holdout = np.isin(own, others)
@@ -69,7 +69,7 @@ def find_duplicates(
         p_value = float(binom.sf(x - 1, x + y, odds))
     return Duplicates(
         len(own), exact, len(real), real_exact, held, float(_repeated(own).mean()), float(_repeated(once).mean()),
-        float(fisher_exact(table, alternative="greater").pvalue), p_value,
+        float(by_chance.sf(exact - 1)), p_value,
     )  # fmt: skip
 
 

@@ -50,16 +50,18 @@ class Measures:
 
     def __call__(self, one: Int[np.ndarray, " n"], other: Int[np.ndarray, " m"]) -> list[float]:
         """The figures of `other` compared with `one`."""
-        prepared = [tuple(part[side] for part in self._prepared) for side in (one, other)]
-        found = self.shapes.mean_errors((prepared[0][0], prepared[0][1]), (prepared[1][0], prepared[1][1]))
+        scaled, bins = self._prepared
+        found = self.shapes.mean_errors((scaled[one], bins[one]), (scaled[other], bins[other]))
         points = self._points[one], self._points[other]
         found += [alpha_precision(*points), beta_recall(*points), *coverage(*points)]
         if self._categorical:
-            codes = [side[1][:, self._categorical] for side in prepared]
-            found += category_figures(*codes, [self.shapes.size(i) for i in self._categorical])
+            sizes = [self.shapes.size(i) for i in self._categorical]
+            found += category_figures(bins[one][:, self._categorical], bins[other][:, self._categorical], sizes)
         if self._outcome is not None and self._groups.others:
-            sides = [(self._codes[side], self._outcome[side]) for side in (one, other)]
-            found.append(rate_gap(*sides, [len(self._groups.names(i)) for i in self._groups.others]))
+            sizes = [len(self._groups.names(i)) for i in self._groups.others]
+            found.append(
+                rate_gap((self._codes[one], self._outcome[one]), (self._codes[other], self._outcome[other]), sizes)
+            )
         return found
 
     def _standard_outcome(self, rows: np.ndarray, train: np.ndarray) -> Float[np.ndarray, " n"] | None:

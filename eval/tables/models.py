@@ -10,6 +10,7 @@ catboost   CatBoost, where it is installed; TabDDPM's tables are of its macro-F1
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -92,29 +93,25 @@ def _fit(problem: Problem, name: str, train: np.ndarray, test: np.ndarray, y: np
 
 
 def _model(problem: Problem, name: str, seed: int) -> Any:
+    trees: dict[str, Any] = {"categorical_features": _categorical(problem) or None, "early_stopping": False}
     if problem.classes:
         return {
             "linear": lambda: LogisticRegression(max_iter=500),
             "forest": lambda: RandomForestClassifier(random_state=seed),
-            "boosting": lambda: HistGradientBoostingClassifier(
-                categorical_features=_categorical(problem) or None, early_stopping=False, random_state=seed
-            ),
+            "boosting": lambda: HistGradientBoostingClassifier(random_state=seed, **trees),
             "mlp": lambda: MLPClassifier(hidden_layer_sizes=_LAYERS, random_state=seed, max_iter=200),
         }[name]()
     return {
         "linear": lambda: Ridge(),
         "forest": lambda: RandomForestRegressor(random_state=seed),
-        "boosting": lambda: HistGradientBoostingRegressor(
-            categorical_features=_categorical(problem) or None, early_stopping=False, random_state=seed
-        ),
+        "boosting": lambda: HistGradientBoostingRegressor(random_state=seed, **trees),
         "mlp": lambda: MLPRegressor(hidden_layer_sizes=_LAYERS, random_state=seed, max_iter=200),
     }[name]()
 
 
 def _catboost(problem: Problem, seed: int) -> Any:
-    from catboost import CatBoostClassifier, CatBoostRegressor
-
-    kind = CatBoostClassifier if problem.classes else CatBoostRegressor
+    catboost = import_module("catboost")
+    kind = catboost.CatBoostClassifier if problem.classes else catboost.CatBoostRegressor
     return kind(random_seed=seed, verbose=False, allow_writing_files=False, thread_count=1)
 
 

@@ -41,19 +41,18 @@ def _numbers(column: Column, real: np.ndarray, synthetic: np.ndarray) -> Margina
     low, high = (float(v) for v in np.quantile(known, [0.005, 0.995])) if len(known) else (0.0, 1.0)
     if high <= low:
         low, high = low - 0.5, high + 0.5
-    edges = _whole(low, high) if column.decimals == 0 and high - low < BINS else np.linspace(low, high, BINS + 1)
+    edges = _whole(low, high) if column.decimals == 0 else np.linspace(low, high, BINS + 1)
     labels = [f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)]
-    sides = []
-    for values in (real, synthetic):
-        present = values[~np.isnan(values)]
-        counts = np.histogram(present.clip(edges[0], edges[-1]), edges)[0]
-        shares = list(counts / len(values))
-        sides.append([*shares, float(np.isnan(values).mean())] if column.missing else shares)
+    sides = [_shares(values, edges, column.missing) for values in (real, synthetic)]
     shown = (np.ceil(edges[0]), np.floor(edges[-1])) if column.decimals == 0 else (edges[0], edges[-1])
     ends = _tick(shown[0]), _tick(shown[1])
-    return Marginal(
-        column.name, True, *([float(v) for v in side] for side in sides), [*labels, *["missing"] * column.missing], ends
-    )
+    return Marginal(column.name, True, sides[0], sides[1], [*labels, *["missing"] * column.missing], ends)
+
+
+def _shares(values: np.ndarray, edges: np.ndarray, missing: bool) -> list[float]:
+    present = values[~np.isnan(values)]
+    shares = np.histogram(present.clip(edges[0], edges[-1]), edges)[0] / len(values)
+    return [*shares.tolist(), *[float(np.isnan(values).mean())] * missing]
 
 
 def _tick(value: float) -> str:
@@ -62,8 +61,10 @@ def _tick(value: float) -> str:
 
 
 def _whole(low: float, high: float) -> np.ndarray:
-    """A bin for each whole number."""
-    return np.arange(np.floor(low), np.ceil(high) + 2) - 0.5
+    """Bins of equally many whole numbers, so that none is empty for want of any."""
+    first, last = np.floor(low), np.ceil(high)
+    step = np.ceil((last - first + 1) / BINS)
+    return first - 0.5 + step * np.arange(np.ceil((last - first + 1) / step) + 1)
 
 
 def _names(column: Column, real: np.ndarray, synthetic: np.ndarray) -> Marginal:
@@ -74,7 +75,9 @@ def _names(column: Column, real: np.ndarray, synthetic: np.ndarray) -> Marginal:
     shown, rest = order[:BARS], order[BARS:]
     labels = [column.categories[k] for k in shown] + ([f"{len(rest)} others"] if len(rest) else [])
     shares = [[float(s[k]) for k in shown] + ([float(s[rest].sum())] if len(rest) else []) for s in sides]
-    return Marginal(column.name, False, *shares, labels, (labels[0], labels[-1] if len(labels) > 1 else ""))
+    return Marginal(
+        column.name, False, shares[0], shares[1], labels, (labels[0], labels[-1] if len(labels) > 1 else "")
+    )
 
 
 def marginal_svg(marginal: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ class Shapes:
             if column.numeric:
                 errors[i] = kolmogorov(*(np.nan_to_num(side[0][:, i], nan=-np.inf) for side in (one, other)))
             else:
-                errors[i] = _variation(*(side[1][:, i] for side in (one, other)), self.size(i))
+                errors[i] = _variation(one[1][:, i], other[1][:, i], self.size(i))
         return errors
 
     def pair_errors(self, one: Prepared, other: Prepared) -> Float[np.ndarray, "c c"]:

@@ -144,8 +144,8 @@ def lost_categories(columns: Sequence[Column], real: np.ndarray, synthetic: np.n
 
 def target_rates(groups: Subgroups, real: np.ndarray, synthetic: np.ndarray) -> dict[str, Any] | None:
     """The outcome in every subgroup with LEAST_ROWS on both sides, and the difference with Welch's interval of 95 %."""
-    outcomes = [groups.outcome(rows) for rows in (real, synthetic)]
-    if outcomes[0] is None or outcomes[1] is None:
+    outcomes = [outcome for rows in (real, synthetic) if (outcome := groups.outcome(rows)) is not None]
+    if not outcomes:
         return None
     codes, rows = [groups.codes(side) for side in (real, synthetic)], []
     for k, i in enumerate(groups.others):
