@@ -1,4 +1,7 @@
-"""`python -m eval real=DIR synthetic=DIR out=DIR`: exit code 0, or 2 with one line on stderr for a user's mistake."""
+"""`python -m eval real=DIR synthetic=DIR out=DIR`, and of tables real=FILE synthetic=FILE.
+
+Exit code 0, or 2 with one line on stderr for a user's mistake.
+"""
 
 import sys
 from pathlib import Path
@@ -8,6 +11,9 @@ from eval.comparison import open_comparison
 from eval.config import USAGE, EvalConfig, config_from_args
 from eval.heap import keep_heap
 from eval.study_file import read_study
+from eval.tables.command import run as compare_tables
+from eval.tables.config import USAGE as TABLE_USAGE
+from eval.tables.config import TableConfig, is_table_road
 
 
 def main(args: list[str]) -> int:
@@ -16,6 +22,9 @@ def main(args: list[str]) -> int:
         print(_usage())
         return 0 if args else 2
     try:
+        if is_table_road(args):
+            compare_tables(args)
+            return 0
         config = config_from_args(args)
         study = None if config.utility is None else read_study(Path(config.utility))
         comparison = open_comparison(config)
@@ -36,7 +45,8 @@ def main(args: list[str]) -> int:
 
 
 def _usage() -> str:
-    return "\n".join([f"usage: {USAGE} [option=value ...]", *option_lines(EvalConfig)])
+    tables = ["", f"of tables: {TABLE_USAGE} [option=value ...]", *option_lines(TableConfig)]
+    return "\n".join([f"usage: {USAGE} [option=value ...]", *option_lines(EvalConfig), *tables])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def read_arguments(args: list[str], config_class: type[Config], usage: str) -> C
             raise ValueError(f"unknown option {key!r}: {hint}")
         if not value:
             raise ValueError(f"{key}: give a value as {key}=...")
-        # a path stays as it is typed but for ~; the rest is read as OmegaConf reads a command line
+        # a path or a name stays as it is typed but for ~; the rest is read as OmegaConf reads a command line
         text = known[key] is str or (known[key] == str | None and value != "null")
         given[key] = os.path.expanduser(value) if text else _from_cli(key, arg)
     for field in fields(config_class):  # type: ignore[arg-type]

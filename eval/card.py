@@ -26,8 +26,9 @@ A figure is {"name", "title", "meaning", "question", "value", "standard_error", 
 "extractor", "method"}.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from eval.figures import Scores
 from eval.meanings import meaning
@@ -52,6 +53,14 @@ _TITLES = {
 }
 
 
+class Words(NamedTuple):
+    """What the card says of a figure, by its name."""
+
+    title: Callable[[str], str]
+    meaning: Callable[[str], str]
+    question: Callable[[str], str]
+
+
 def card(scores: Scores, utility: dict[str, Any] | None = None) -> dict[str, Any]:
     """The card of a comparison; `utility` as `eval.study_file.read_study` gives it."""
     return build_card(scores.to_json(), provenance(scores.comparison), utility)
@@ -61,7 +70,8 @@ def build_card(
     metrics: dict[str, Any], origin: dict[str, Any], utility: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """The card of what metrics.json holds, `origin` being its "provenance"."""
-    figures = _figures(metrics)
+    words = Words(title_of, meaning, question_of)
+    figures = card_figures(metrics, words)
     assert figures, "a comparison without a figure"
     first = next(iter(entry for entry in metrics.values() if _is_figure(entry)))
     found: dict[str, Any] = {
@@ -70,7 +80,7 @@ def build_card(
         "date": datetime.now(UTC).date().isoformat(),
         "figures": figures,
         "copies": {"exact": metrics["nearest"]["copies"], "closest": metrics["privacy"]["closest"]},
-        "privacy": _privacy(metrics["privacy"]),
+        "privacy": privacy_section(metrics["privacy"]),
         "measurement": {
             "extractor": first["extractor"], "resize": first["resize"], "range": first["range"],
             "repeats": first["floor"]["repeats"], "seed": metrics["config"]["seed"],
@@ -78,7 +88,7 @@ def build_card(
         "notes": metrics["notes"],
         "provenance": origin,
     }  # fmt: skip
-    by_class = {name: _figures(of_class) for name, of_class in metrics.get("by_class", {}).items()}
+    by_class = {name: card_figures(of_class, words) for name, of_class in metrics.get("by_class", {}).items()}
     sections = {
         "by_class": by_class,
         "bias": metrics.get("bias"),
@@ -118,11 +128,12 @@ def _is_figure(entry: Any) -> bool:
     return isinstance(entry, dict) and "matched" in entry and "floor" in entry
 
 
-def _figures(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    return [_figure(name, entry) for name, entry in metrics.items() if _is_figure(entry)]
+def card_figures(metrics: dict[str, Any], words: Words) -> list[dict[str, Any]]:
+    """The figures among the entries of metrics.json, as the card has them."""
+    return [_figure(name, entry, words) for name, entry in metrics.items() if _is_figure(entry)]
 
 
-def _figure(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+def _figure(name: str, entry: dict[str, Any], words: Words) -> dict[str, Any]:
     floor, synthetic, excess = (
         {key: entry[side][key] for key in ("mean", "low", "high")} for side in ("floor", "matched", "excess")
     )
@@ -130,7 +141,7 @@ def _figure(name: str, entry: dict[str, Any]) -> dict[str, Any]:
         "value", "standard_error", "n_real", "n_synthetic", "higher_is_better", "verdict", "extractor", "method",
     )  # fmt: skip
     return {
-        "name": name, "title": title_of(name), "meaning": meaning(name), "question": question_of(name),
+        "name": name, "title": words.title(name), "meaning": words.meaning(name), "question": words.question(name),
         **{key: entry[key] for key in copied},
         "n": entry["floor"]["n"], "repeats": entry["floor"]["repeats"],
         "floor": floor, "synthetic": synthetic, "excess": excess,
@@ -139,9 +150,9 @@ def _figure(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 _SHARES = {
-    "near": "near to a training image",
-    "copies": "stand out as near to one training image",
-    "dcr": "nearer to the training images than to the holdout",
+    "near": "near to a training {}",
+    "copies": "stand out as near to one training {}",
+    "dcr": "nearer to the training {}s than to the holdout",
 }
 _ATTACK = {
     "auc": "membership attack: area under the curve",
@@ -149,17 +160,17 @@ _ATTACK = {
 }
 
 
-def _privacy(audit: dict[str, Any]) -> dict[str, Any]:
-    """The audit's figures in one list, each with what chance alone would give."""
+def privacy_section(audit: dict[str, Any], thing: str = "image", attack: str = "denoising loss") -> dict[str, Any]:
+    """The audit's figures in one list, each with what chance alone would give; `attack`: what the attack goes by."""
     rows = [
-        _row(words, evidence["distance"], evidence[key])
+        _row(words.format(thing), evidence["distance"], evidence[key])
         for evidence in audit["evidence"]
         for key, words in _SHARES.items()
         if evidence.get(key)
     ]
     membership = audit.get("membership")
     if membership:
-        rows += [_row(words, "denoising loss", membership[key]) for key, words in _ATTACK.items()]
+        rows += [_row(words, attack, membership[key]) for key, words in _ATTACK.items()]
     calibration = audit["evidence"][0]["calibration"]
     return {"verdict": audit["verdict"], "calibration": calibration, "sentences": audit["words"], "rows": rows}
 

@@ -14,7 +14,7 @@ PAIRS = 16
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure over all images of both folders, its floor, and how it came about.
+    """A figure over all images (or rows) of both sides, its floor, and how it came about.
 
     `value` is what other programs print too; its bias depends on n_real and n_synthetic. Whether it is good is told by
     `equal_n`, where synthetic and real are both compared with real at the same n.
@@ -27,9 +27,9 @@ class Figure:
     n_synthetic: int
     equal_n: Floor
     extractor: str
-    resize: str
-    range: str
     method: str
+    resize: str = ""  # of images, as `range`
+    range: str = ""
     higher_is_better: bool = False
 
     @property
@@ -57,7 +57,7 @@ class Figure:
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""
         counted = {"n": self.equal_n.n, "repeats": self.equal_n.repeats}
-        plain = {key: value for key, value in asdict(self).items() if key not in ("name", "equal_n")}
+        plain = {key: value for key, value in asdict(self).items() if key not in ("name", "equal_n") and value != ""}
         spreads = {key: asdict(getattr(self.equal_n, key)) | counted for key in ("floor", "matched", "excess")}
         return plain | spreads | {"ratio": self.ratio, "verdict": self.verdict}
 

@@ -4,11 +4,11 @@ With few images every distance is mostly bias (N(0, I) against itself in 512 dim
 figure means nothing but beside the same figure between real and real at the same n.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from tqdm import tqdm
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
@@ -57,18 +57,37 @@ def measure_floors(
     overlap between repeats, so low and high show the draw's influence rather than a confidence interval. ValueError
     with fewer than 6 real or 3 synthetic images.
     """
-    n = floor_size(len(real), len(synthetic))
+    return measure_sources(distances, real, {"": synthetic}, repeats=repeats, seed=seed, label=label)[""]
+
+
+def measure_sources(
+    distances: Distances,
+    real: Shaped[np.ndarray, "n ..."],
+    sources: Mapping[str, Shaped[np.ndarray, "..."]],
+    *,
+    repeats: int,
+    seed: int,
+    label: str = "floor",
+) -> dict[str, list[Floor]]:
+    """As `measure_floors` for several synthetic sets, which all meet the same A and B; n is that of the smallest."""
+    fewest = min(len(synthetic) for synthetic in sources.values())
+    n = floor_size(len(real), fewest)
     if n < 3:
-        raise ValueError(
-            f"{len(real)} real and {len(synthetic)} synthetic images: the floor needs 6 real and 3 synthetic"
-        )
+        raise ValueError(f"{len(real)} real and {fewest} synthetic images: the floor needs 6 real and 3 synthetic")
     random = np.random.default_rng(seed)
-    floors, matched = [], []
+    floors: list[np.ndarray] = []
+    matched: dict[str, list[np.ndarray]] = {name: [] for name in sources}
     for _ in tqdm(range(repeats), desc=label, leave=False):
         order = random.permutation(len(real))
         one, other = real[order[:n]], real[order[n : 2 * n]]
         floors.append(np.atleast_1d(distances(one, other)))
-        matched.append(np.atleast_1d(distances(one, synthetic[random.permutation(len(synthetic))[:n]])))
+        for name, synthetic in sources.items():
+            drawn = synthetic[random.permutation(len(synthetic))[:n]]
+            matched[name].append(np.atleast_1d(distances(one, drawn)))
+    return {name: _floors(n, repeats, floors, found) for name, found in matched.items()}
+
+
+def _floors(n: int, repeats: int, floors: list[np.ndarray], matched: list[np.ndarray]) -> list[Floor]:
     columns = zip(np.transpose(floors), np.transpose(matched), strict=True)
     return [Floor(n, repeats, _spread(f), _spread(m), _spread(m - f)) for f, m in columns]
 

@@ -13,10 +13,11 @@ from eval.plots import floor_axis, floor_plot, floor_scale, share_plot
 STYLE = Path(__file__).with_name("report.css")
 
 _GROUPS = {"faithful": "Faithful", "varied": "Varied", "copies": "Copies", "mix": "Mix"}
+_SEEN = "Likeness as seen by one extractor alone, {}."
 _FLOOR = (
-    "A figure means something only beside its floor: the same figure between two disjoint sets of n real images, as many as "
-    "are compared on the synthetic side. The grey band is where real images lie, from the 5th to the 95th percentile over "
-    "{repeats} random draws; the bar is the same for the synthetic ones, the dot their mean, hollow where these n images "
+    "A figure means something only beside its floor: the same figure between two disjoint sets of n real {things}, as many as "
+    "are compared on the synthetic side. The grey band is where real {things} lie, from the 5th to the 95th percentile over "
+    "{repeats} random draws; the bar is the same for the synthetic ones, the dot their mean, hollow where these n {things} "
     "do not show them to be worse. Every row is drawn in half widths of its own band, right being worse."
 )
 
@@ -41,17 +42,27 @@ class Pictures:
 
 def report_html(card: dict[str, Any], pictures: Pictures) -> str:
     """The page; a section appears only where the card (eval.card) has it. All text of the card is escaped."""
+    origin = card["provenance"]
+    sides = [
+        f"{origin[side]['images']} {side} images from <b>{escape(Path(origin[side]['folder']).name)}</b>"
+        for side in ("synthetic", "real")
+    ]
     sections: list[str] = [
-        _head(card),
+        head(card, " compared with ".join(sides)),
         _grids(pictures),
-        _measures(card),
+        measures(card),
         _by_class(card),
-        _mix(card),
+        mix(card),
         _copies(card, pictures),
         utility(card["utility"]) if "utility" in card else "",
         _provenance(card),
     ]
-    title = escape(card["title"])
+    return page(card["title"], sections)
+
+
+def page(title: str, sections: Sequence[str]) -> str:
+    """The whole file of sections that are HTML already."""
+    title = escape(title)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>{title}</title><style>
@@ -61,20 +72,17 @@ def report_html(card: dict[str, Any], pictures: Pictures) -> str:
 """
 
 
-def _head(card: dict[str, Any]) -> str:
-    verdict, origin = card["verdict"], card["provenance"]
-    sides = [
-        f"{origin[side]['images']} {side} images from <b>{escape(Path(origin[side]['folder']).name)}</b>"
-        for side in ("synthetic", "real")
-    ]
+def head(card: dict[str, Any], sides: str) -> str:
+    """The verdict, what was compared (`sides`, HTML already), the questions and how they are answered."""
+    verdict = card["verdict"]
     tiles = "".join(_tile(question) for question in verdict["questions"])
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in card["notes"])
     rules = "".join(f"<li>{escape(rule)}</li>" for rule in verdict["rules"])
     return f"""<header><p class="eyebrow">{escape(card["title"])}</p>
 <h1>{escape(verdict["headline"])}</h1>
-<p class="sides">{" compared with ".join(sides)}, <time>{escape(card["date"])}</time>.</p></header>
+<p class="sides">{sides}, <time>{escape(card["date"])}</time>.</p></header>
 <div class="tiles">{tiles}</div>
-<p class="seen">Likeness as seen by one extractor alone, {escape(card["measurement"]["extractor"])}.</p>
+<p class="seen">{escape(card["measurement"].get("seen", _SEEN.format(card["measurement"]["extractor"])))}</p>
 {notes}{details("How the verdict is reached", f"<ul>{rules}</ul>")}"""
 
 
@@ -99,7 +107,8 @@ def _figure(picture: Picture) -> str:
     return f'<figure><img src="{picture.uri}" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
-def _measures(card: dict[str, Any]) -> str:
+def measures(card: dict[str, Any], things: str = "images") -> str:
+    """Every figure but those of the mix beside its floor."""
     figures = [figure for figure in card["figures"] if figure["question"] != "mix"]
     groups = {
         title: [figure for figure in figures if figure["question"] == question] for question, title in _GROUPS.items()
@@ -109,7 +118,7 @@ def _measures(card: dict[str, Any]) -> str:
         f'<span class="quiet">{_source(f, card)}{escape(f["method"])}.</span></dd>'
         for f in figures
     )
-    floor = _FLOOR.format(repeats=card["measurement"]["repeats"])
+    floor = _FLOOR.format(things=things, repeats=card["measurement"]["repeats"])
     body = f"<p>{floor}</p>{_floors(groups)}" + details("All figures as a table", _table(figures))
     return section("Each measure beside its floor", body + details("What each measure says", f"<dl>{explained}</dl>"))
 
@@ -169,7 +178,8 @@ def _by_class(card: dict[str, Any]) -> str:
     return section("Class by class", lead + plots + details("As a table", _table(rows)))
 
 
-def _mix(card: dict[str, Any]) -> str:
+def mix(card: dict[str, Any], more: str = "") -> str:
+    """The shares of each kind and their figures; `more` stands below them."""
     figures = [figure for figure in card["figures"] if figure["question"] == "mix"]
     shares = card.get("bias", {})
     parts = [_shares(name, found) for name, found in shares.items()]
@@ -177,6 +187,7 @@ def _mix(card: dict[str, Any]) -> str:
         explained = "".join(f"<dt>{escape(f['title'])}</dt><dd>{escape(f['meaning'])}</dd>" for f in figures)
         parts.append(_floors({"Beside the floor": figures}))
         parts.append(details("As a table", _table(figures) + f"<dl>{explained}</dl>"))
+    parts += [more] if more else []
     return section("What there is of each kind", "".join(parts)) if parts else ""
 
 
@@ -232,14 +243,15 @@ def _provenance(card: dict[str, Any]) -> str:
         ["Pixel values that become 0..1", measured["range"]], ["Seed of the comparison", str(measured["seed"])],
         ["Versions", ", ".join(f"{name} {found}" for name, found in origin["versions"].items())], ["Date", card["date"]],
     ]  # fmt: skip
-    options = [[key, _plain(value)] for key, value in origin["config"].items()]
-    request = [[key, _plain(value)] for key, value in synthetic.get("request", {}).items()]
+    options = [[key, plain(value)] for key, value in origin["config"].items()]
+    request = [[key, plain(value)] for key, value in synthetic.get("request", {}).items()]
     body = table(None, rows) + "<p>A fingerprint is the SHA-256 of the sorted content hashes of a folder's images.</p>"
     body += details("Options of the comparison", table(None, options))
     return section("Provenance", body + (details("Request to the sampler", table(None, request)) if request else ""))
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """An option's value as text."""
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_plain(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key}={plain(inner)}" for key, inner in value.items())
     return "–" if value is None else str(value)

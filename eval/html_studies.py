@@ -41,7 +41,7 @@ def utility(study: dict[str, Any]) -> str:
         f"{study['test_images']} real images. Each row is {metric} minus that of the best arm that saw no synthetic image, "
         f"{best}, with its paired 95 % interval; the dot is hollow where the interval holds 0."
     )
-    plots = _differences(compared, metric) if compared else ""
+    plots = differences(compared, metric, "minus_best_control") if compared else ""
     head = ["arm", "training, validation", *study["metrics"], f"{metric} minus best control"]
     body = f"<ul>{sentences}</ul><p>{escape(lead)}</p>{plots}"
     rows = [_scores(arm, study["metrics"]) for arm in study["arms"]]
@@ -50,14 +50,15 @@ def utility(study: dict[str, Any]) -> str:
     return section("Use", body)
 
 
-def _differences(arms: list[dict[str, Any]], metric: str) -> str:
-    gaps = [arm["minus_best_control"][metric] for arm in arms]
+def differences(arms: list[dict[str, Any]], metric: str, key: str) -> str:
+    """A row per arm with its difference to another, which the arm has under `key`, in `metric`."""
+    gaps = [arm[key][metric] for arm in arms]
     scale = interval_scale(gaps, 0.0)
     rows = "".join(
         f'<div class="row {escape(arm["kind"])}"><span class="name">{escape(arm["arm"])}<small>{escape(arm["kind"])}</small>'
         f"</span>{interval_plot(arm['arm'], (gap['low'], gap['difference'], gap['high']), 0.0, scale)}"
-        f'<span class="values"><b>{_signed(gap["difference"])}</b> <span>{metric_of(arm, metric)}</span></span>'
-        f'<span class="remark">{_signed(gap["low"])} to {_signed(gap["high"])}</span></div>'
+        f'<span class="values"><b>{signed(gap["difference"])}</b> <span>{metric_of(arm, metric)}</span></span>'
+        f'<span class="remark">{signed(gap["low"])} to {signed(gap["high"])}</span></div>'
         for arm, gap in zip(arms, gaps, strict=True)
     )
     ends = '<span class="ends"><span>← worse</span><span>better →</span></span>'
@@ -77,13 +78,12 @@ def _scores(arm: dict[str, Any], metrics: list[str]) -> list[str]:
         means.append(f"{score['mean']:.3f} ({min(score['by_seed']):.3f} to {max(score['by_seed']):.3f})")
     gap = (arm["minus_best_control"] or {}).get(metrics[0])
     shown = (
-        "best control"
-        if gap is None
-        else f"{_signed(gap['difference'])} [{_signed(gap['low'])}, {_signed(gap['high'])}]"
+        "best control" if gap is None else f"{signed(gap['difference'])} [{signed(gap['low'])}, {signed(gap['high'])}]"
     )
     counts = ", ".join(str(count) for count in arm["counts"].values())
     return [arm["arm"], counts, *means, shown]
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Three decimals with a sign, a true minus."""
     return f"{value:+.3f}".replace("-", "−")

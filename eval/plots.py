@@ -4,7 +4,7 @@ Per cent, not pixels: the rows are as wide as the page leaves them, and neither 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -64,7 +64,7 @@ def floor_axis(scale: Scale) -> str:
     return _axis(scale, [(tick, f"{abs(tick):g}×" if tick else "floor") for tick in ticks])
 
 
-def interval_scale(rows: Sequence[dict[str, float]], *marks: float) -> Scale:
+def interval_scale(rows: Sequence[Mapping[str, Any]], *marks: float) -> Scale:
     """A plain scale for rows with "low" and "high" and whatever `marks` have to be on it."""
     ends = [*marks, *(row[key] for row in rows for key in ("low", "high"))]
     low, high = min(ends), max(ends)

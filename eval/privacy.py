@@ -61,6 +61,7 @@ class Evidence:
     control: float | None
     dcr: Share | None
     covered: float = 1.0
+    thing: str = "image"  # or row: what the sentences are about
 
     @property
     def copied(self) -> bool:
@@ -113,18 +114,22 @@ class Evidence:
     def _reason(self) -> str:
         copies, dcr = self.copies, self.dcr
         if self.copied:
-            reason = (
-                f"{copies.value:.1%} stand out as near to one training image, {copies.expected:.1%} would by chance"
-            )
+            reason = f"{copies.value:.1%} stand out as near to one training {self.thing}, {copies.expected:.1%} would by chance"
             return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout")
         if self.verdict == "fails":
             assert dcr is not None
-            return f"{dcr.value:.1%} are nearer to the training images than to as many others, 50 % would by chance"
-        blurred = "; nearer to real images in general, as smoother images are" if self.near.p_value < ALPHA else ""
+            return (
+                f"{dcr.value:.1%} are nearer to the training {self.thing}s than to as many others, 50 % would by chance"
+            )
+        blurred = (
+            f"; nearer to real {self.thing}s in general, as smoother ones are" if self.near.p_value < ALPHA else ""
+        )
         if self.verdict == "passes":
-            part = "" if self.covered == 1 else f" (looked at: {self.covered:.0%} of the training images)"
-            return f"no sign of copies, which would show from {self.detectable:.1%} of the images on{part}{blurred}"
-        return f"{self.n_holdout or self.n_train} images to compare with would only show copies from {self.detectable:.1%} on"
+            part = "" if self.covered == 1 else f" (looked at: {self.covered:.0%} of the training {self.thing}s)"
+            seen = f"which would show from {self.detectable:.1%} of the {self.thing}s on"
+            return f"no sign of copies, {seen}{part}{blurred}"
+        known = self.n_holdout or self.n_train
+        return f"{known} {self.thing}s to compare with would only show copies from {self.detectable:.1%} on"
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""
@@ -139,8 +144,9 @@ def audit(
     *,
     seed: int,
     covered: float = 1.0,
+    thing: str = "image",
 ) -> Evidence:
-    """What the distances from synthetic to training images say, which are the share `covered` of all training images.
+    """What the distances from synthetic to training images (or whatever `thing` is), the share `covered` of all, say.
 
     `calibrating`: those from the holdout to the training images; without one, those among the training images, infinite
     from each to itself. The calibrating images must be as many or more than 2, the training images 6 or more.
@@ -165,6 +171,7 @@ def audit(
         control=control,
         dcr=dcr,
         covered=covered,
+        thing=thing,
     )
 
 

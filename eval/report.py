@@ -3,6 +3,7 @@ terminal."""
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +25,24 @@ def write_report(scores: Scores, card: dict[str, Any], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     comparison, nearest, privacy = scores.comparison, scores.nearest, scores.privacy
     suspects = _pairs(comparison, privacy)
-    _replace(out / "nearest.png", png_bytes(pairs(*_pairs(comparison, nearest))))
-    _replace(out / "near_copies.png", png_bytes(pairs(*suspects)))
+    replace(out / "nearest.png", png_bytes(pairs(*_pairs(comparison, nearest))))
+    replace(out / "near_copies.png", png_bytes(pairs(*suspects)))
     shown = [
         Picture(data_uri(grid(np.stack(pair), 2)), f"{distance:.4f}") for *pair, distance in zip(*suspects, strict=True)
     ]
     pictures = Pictures([_side(name, comparison) for name in ("real", "synthetic")], shown)
-    _replace(out / "report.html", report_html(card, pictures).encode())
-    _replace(out / "card.json", _json(card))
-    _replace(out / "metrics.json", _json(scores.to_json()))
+    replace(out / "report.html", report_html(card, pictures).encode())
+    replace(out / "card.json", json_bytes(card))
+    replace(out / "metrics.json", json_bytes(scores.tojson_bytes()))
 
 
-def _json(found: dict[str, Any]) -> bytes:
+def json_bytes(found: dict[str, Any]) -> bytes:
+    """The text of a JSON file."""
     return (json.dumps(found, indent=2) + "\n").encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content)
     os.replace(partial, path)
@@ -63,12 +66,10 @@ def _side(name: str, comparison: Comparison) -> Picture:
 def terminal_table(scores: Scores) -> str:
     """The same for the terminal."""
     figures, comparison, config = scores.figures, scores.comparison, scores.comparison.config
-    rows = [("figure", "all images", "n", "synthetic", "real (floor)", "verdict")]
-    rows += [(f.name, _value(f), str(f.equal_n.n), *_spreads(f), f.verdict) for f in figures]
+    rows = figure_rows(figures, "all images")
     for name, of_class in scores.by_class.items():
-        rows += [(f"{f.name} ({name})", _value(f), str(f.equal_n.n), *_spreads(f), f.verdict) for f in of_class]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        rows += [(f"{first} ({name})", *rest) for first, *rest in figure_rows(of_class, "all images")[1:]]
+    table = columns_of_text(rows)
     head = [
         f"real       {len(comparison.real):6d} images  {config.real}",
         f"synthetic  {len(comparison.synthetic):6d} images  {config.synthetic}",
@@ -80,6 +81,18 @@ def terminal_table(scores: Scores) -> str:
     skew = [f"amplifies the skew of {name}: {found['amplifies_skew']}" for name, found in scores.bias.items()]
     privacy = [f"privacy    {scores.privacy.verdict}", *[f"           {words}" for words in scores.privacy.words]]
     return "\n".join([*head, *table, *skew, *privacy, *[f"note: {note}" for note in scores.notes]])
+
+
+def figure_rows(figures: Sequence[Figure], everything: str) -> list[tuple[str, ...]]:
+    """A line of cells per figure below a line of titles, of which `everything` stands above the value over all."""
+    rows = [("figure", everything, "n", "synthetic", "real (floor)", "verdict")]
+    return rows + [(f.name, _value(f), str(f.equal_n.n), *_spreads(f), f.verdict) for f in figures]
+
+
+def columns_of_text(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines in columns of equal width."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _value(figure: Figure) -> str:

@@ -28,8 +28,8 @@ Question = dict[str, Any]
 
 def judge(card: dict[str, Any]) -> dict[str, Any]:
     """The "verdict" of a card whose other sections are there."""
-    faithful = _likeness(card, "faithful", ("precision", "density"))
-    varied = _likeness(card, "varied", ("recall", "coverage"))
+    faithful = likeness(card, "faithful", ("precision", "density"))
+    varied = likeness(card, "varied", ("recall", "coverage"))
     copies, useful = _copies(card), _useful(card.get("utility"))
     mix = [_mix(card)] if any(figure["question"] == "mix" for figure in card["figures"]) else []
     questions = [faithful, varied, copies, useful, *mix]
@@ -40,15 +40,6 @@ def judge(card: dict[str, Any]) -> dict[str, Any]:
 def _headline(faithful: Question, varied: Question, copies: Question, useful: Question) -> str:
     if copies["level"] == "no":
         return "Not to be shared: copies of real images were found."
-    likeness = {faithful["level"], varied["level"]}
-    if "no" in likeness:
-        said = "Far from the real images"
-    elif likeness == {"yes"}:
-        said = "Not to be told from the real images by these measures"
-    elif "partly" in likeness:
-        said = "Close to the real images, but not the same"
-    else:
-        said = "Too few images to tell"
     no_copies = {"yes": "no sign of copies", "partly": "no copies seen", "open": "copies cannot be ruled out"}
     if copies["answer"] == "In doubt":
         no_copies["partly"] = "perhaps with copies among them"
@@ -57,34 +48,45 @@ def _headline(faithful: Question, varied: Question, copies: Question, useful: Qu
         "no": useful["answer"].lower() + " for training",
         "open": "their use " + useful["answer"].lower(),
     }
-    return f"{said}; {no_copies[copies['level']]}; {use[useful['level']]}."
+    return f"{likeness_words(faithful, varied)}; {no_copies[copies['level']]}; {use[useful['level']]}."
 
 
-def _question(question: str, answer: str, level: str, *, trusted: str = "", doubted: str = "") -> Question:
+def likeness_words(faithful: Question, varied: Question, things: str = "images") -> str:
+    """How near both answers put the synthetic images, or whatever `things` are, to the real ones."""
+    levels = {faithful["level"], varied["level"]}
+    if "no" in levels:
+        return f"Far from the real {things}"
+    if levels == {"yes"}:
+        return f"Not to be told from the real {things} by these measures"
+    return f"Close to the real {things}, but not the same" if "partly" in levels else f"Too few {things} to tell"
+
+
+def answered(question: str, answer: str, level: str, *, trusted: str = "", doubted: str = "") -> Question:
+    """A question of the verdict with its answer."""
     return {"question": question, "answer": answer, "level": level, "trusted": trusted, "doubted": doubted}
 
 
-def _likeness(card: dict[str, Any], question: str, shares: tuple[str, str]) -> Question:
+def likeness(card: dict[str, Any], question: str, shares: tuple[str, ...], things: str = "images") -> Question:
     """Faithful or varied: by the question's figures, of which `shares` (higher is better) say how far off they are."""
     figures = [figure for figure in card["figures"] if figure["question"] == question]
     worse = [figure for figure in figures if figure["worse"]]
     known = {figure["name"]: figure for figure in figures if figure["name"] in shares}
     title, n = f"{question.capitalize()}?", _sizes(figures)
-    reached = " ".join(_SENTENCES[name](figure) for name, figure in known.items())
+    reached = " ".join(_SENTENCES[name](figure, things) for name, figure in known.items())
     if worse:
-        told = f"Told from real images by {len(worse)} of {len(figures)} measures at n = {n}."
+        told = f"Told from real {things} by {len(worse)} of {len(figures)} measures at n = {n}."
         low = [f for f in known.values() if f["worse"] and f["synthetic"]["mean"] < LEAST_REACH * f["floor"]["mean"]]
         if low:
-            return _question(title, "No", "no", doubted=f"{reached} {told}")
-        return _question(title, "Partly", "partly", trusted=reached, doubted=told)
+            return answered(title, "No", "no", doubted=f"{reached} {told}")
+        return answered(title, "Partly", "partly", trusted=reached, doubted=told)
     blind = [f for f in known.values() if -f["excess"]["low"] >= UNSEEN_LOSS * f["floor"]["mean"]]
     if blind:
         names = " and ".join(figure["title"].lower() for figure in blind)
         doubted = (
             f"No measure tells a difference, but at n = {n} a loss of {UNSEEN_LOSS:.0%} of {names} would go unseen."
         )
-        return _question(title, "Cannot be told", "open", doubted=doubted)
-    return _question(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
+        return answered(title, "Cannot be told", "open", doubted=doubted)
+    return answered(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
 
 
 def _sizes(figures: list[dict[str, Any]]) -> str:
@@ -94,26 +96,27 @@ def _sizes(figures: list[dict[str, Any]]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A share in per cent, small ones with three digits."""
     return f"{100 * value:.3g} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
 
 
 _SENTENCES = {
-    "precision": lambda f: (
-        f"{_percent(f['synthetic']['mean'])} of the synthetic images lie among the real ones; other real images reach "
-        f"{_percent(f['floor']['mean'])}."
+    "precision": lambda f, things: (
+        f"{percent(f['synthetic']['mean'])} of the synthetic {things} lie among the real ones; other real {things} reach "
+        f"{percent(f['floor']['mean'])}."
     ),
-    "density": lambda f: (
+    "density": lambda f, things: (
         f"They lie {f['synthetic']['mean'] / f['floor']['mean']:.2f} times as densely there."
         if f["floor"]["mean"] > 0
         else ""
     ),
-    "recall": lambda f: (
-        f"{_percent(f['synthetic']['mean'])} of the real images lie among the synthetic ones; among other real images it "
-        f"is {_percent(f['floor']['mean'])}."
+    "recall": lambda f, things: (
+        f"{percent(f['synthetic']['mean'])} of the real {things} lie among the synthetic ones; among other real {things} it "
+        f"is {percent(f['floor']['mean'])}."
     ),
-    "coverage": lambda f: (
-        f"{_percent(f['synthetic']['mean'])} have a synthetic image close by; {_percent(f['floor']['mean'])} another real one."
+    "coverage": lambda f, things: (
+        f"{percent(f['synthetic']['mean'])} have a synthetic one close by; {percent(f['floor']['mean'])} another real one."
     ),
 }
 
@@ -122,24 +125,24 @@ def _copies(card: dict[str, Any]) -> Question:
     title, exact, audit = "Free of copies?", card["copies"]["exact"], card["privacy"]
     if exact:
         are = "image is an exact copy of a real one" if exact == 1 else "images are exact copies of real ones"
-        return _question(title, "No", "no", doubted=f"{exact} synthetic {are}.")
+        return answered(title, "No", "no", doubted=f"{exact} synthetic {are}.")
     if audit["verdict"] == "fails":
-        return _question(title, "No", "no", doubted="The privacy audit fails: see below.")
+        return answered(title, "No", "no", doubted="The privacy audit fails: see below.")
     if audit["verdict"] == "passes":
         passed = "The privacy audit passes: how many copies it would have noticed is said with it, below."
         if audit["calibration"] == "holdout":
-            return _question(title, "No sign of any", "yes", trusted=passed)
+            return answered(title, "No sign of any", "yes", trusted=passed)
         limits = "It had no holdout, so it does not know how near images that nobody copied would lie."
-        return _question(title, "None seen", "partly", trusted=passed, doubted=limits)
+        return answered(title, "None seen", "partly", trusted=passed, doubted=limits)
     near = next(figure for figure in card["figures"] if figure["question"] == "copies")
     share = (
-        f"{_percent(near['synthetic']['mean'])} lie as near to a real image as the closest 1 % of the real images to each "
-        f"other; of new real images {_percent(near['floor']['mean'])} do."
+        f"{percent(near['synthetic']['mean'])} lie as near to a real image as the closest 1 % of the real images to each "
+        f"other; of new real images {percent(near['floor']['mean'])} do."
     )
     unknown = "The privacy audit cannot tell: see below."
     if near["worse"]:
-        return _question(title, "In doubt", "partly", doubted=f"{share} {unknown}")
-    return _question(title, "Cannot be told", "open", trusted=share, doubted=unknown)
+        return answered(title, "In doubt", "partly", doubted=f"{share} {unknown}")
+    return answered(title, "Cannot be told", "open", trusted=share, doubted=unknown)
 
 
 def _mix(card: dict[str, Any]) -> Question:
@@ -147,16 +150,14 @@ def _mix(card: dict[str, Any]) -> Question:
     worse = [figure["title"].lower() for figure in figures if figure["worse"]]
     if not worse:
         same = ", ".join(figure["title"].lower() for figure in figures)
-        return _question(
-            "Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {_sizes(figures)}."
-        )
-    return _question("Same mix?", "Differs", "partly", doubted=f"Other than in the real images: {', '.join(worse)}.")
+        return answered("Same mix?", "Yes", "yes", trusted=f"No difference is told in {same} at n = {_sizes(figures)}.")
+    return answered("Same mix?", "Differs", "partly", doubted=f"Other than in the real images: {', '.join(worse)}.")
 
 
 def _useful(study: dict[str, Any] | None) -> Question:
     arms = [arm for arm in (study or {}).get("arms", []) if arm["kind"] == "synthetic" and arm["minus_best_control"]]
     if study is None or not arms:
-        return _question(
+        return answered(
             "Useful?", "Not measured", "open", doubted="No model was trained with and without these images."
         )
     metric = study["metrics"][0]
@@ -171,10 +172,10 @@ def _useful(study: dict[str, Any] | None) -> Question:
     warnings = [f"W{sentence[1:]}." for sentence in study["verdict"] if sentence.startswith("warning: ")]
     if study["seeds"] == 1:
         unknown = " ".join([f"{said} What another seed would give is not known.", *warnings])
-        return _question("Useful?", "Cannot be told", "open", doubted=unknown)
+        return answered("Useful?", "Cannot be told", "open", doubted=unknown)
     if low > 0:
-        return _question("Useful?", "Yes", "yes", trusted=said, doubted=" ".join(warnings))
-    return _question("Useful?", "A loss" if high < 0 else "No gain seen", "no", doubted=" ".join([said, *warnings]))
+        return answered("Useful?", "Yes", "yes", trusted=said, doubted=" ".join(warnings))
+    return answered("Useful?", "A loss" if high < 0 else "No gain seen", "no", doubted=" ".join([said, *warnings]))
 
 
 def _best_of(arms: int, gap: dict[str, float]) -> tuple[float, float, float]:
