@@ -22,7 +22,7 @@ def table_html(card: dict[str, Any]) -> str:
     """The page; a section appears only where the card (eval.tables.card) has it. All text of the card is escaped."""
     sections = [
         head(card, _sides(card)), _compared(card), _columns(card), measures(card, "rows"), _utility(card),
-        _privacy(card), mix(card, _lost(card) + _rates(card)), _provenance(card),
+        _privacy(card), mix(card, fold="Shares of every category", more=_lost(card) + _rates(card)), _provenance(card),
     ]  # fmt: skip
     return page(card["title"], sections)
 
