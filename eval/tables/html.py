@@ -54,7 +54,7 @@ def _compared(card: dict[str, Any]) -> str:
     lead = (
         "Whoever has the training file has these baselines, too. Arrows say which way is better. “To train” is the share of "
         "rows nearer to a training row than to as many rows of the holdout, 50 % where nothing was copied; “attack” the area "
-        "under the curve of an attack by distance, 0.5 by chance. A memoriser wins every column that has an arrow."
+        "under the curve of an attack by distance, 0.5 by chance. A memoriser, replay, does well wherever there is an arrow."
     )
     said = f'<p class="quiet">{escape(notes[0].upper() + notes[1:])}.</p>'
     return section("Beside real rows and baselines", f'<p>{lead}</p><div class="tight">{table(top, rows)}</div>{said}')
