@@ -153,7 +153,7 @@ def _row(name: str, plot: str, values: str, remark: str) -> str:
 
 
 def _table(figures: Sequence[dict[str, Any]]) -> str:
-    head = ["figure", "all images", "real, synthetic", "n", "synthetic at n", "floor at n", "verdict"]
+    head = ["figure", "over all", "real, synthetic", "n", "synthetic at n", "floor at n", "verdict"]
     rows = []
     for f in figures:
         error = "" if f["standard_error"] is None else f" ± {number(f['standard_error'])}"
@@ -178,15 +178,20 @@ def _by_class(card: dict[str, Any]) -> str:
     return section("Class by class", lead + plots + details("As a table", _table(rows)))
 
 
-def mix(card: dict[str, Any], more: str = "") -> str:
-    """The shares of each kind and their figures; `more` stands below them."""
+def mix(card: dict[str, Any], *, fold: str = "", more: str = "") -> str:
+    """The shares of each kind and their figures.
+
+    `fold` is the title under which the shares are folded away, where they are many; `more` stands below all.
+    """
     figures = [figure for figure in card["figures"] if figure["question"] == "mix"]
     shares = card.get("bias", {})
-    parts = [_shares(name, found) for name, found in shares.items()]
+    drawn = "".join(_shares(name, found) for name, found in shares.items())
+    parts = [drawn] if drawn and not fold else []
     if figures:
         explained = "".join(f"<dt>{escape(f['title'])}</dt><dd>{escape(f['meaning'])}</dd>" for f in figures)
         parts.append(_floors({"Beside the floor": figures}))
         parts.append(details("As a table", _table(figures) + f"<dl>{explained}</dl>"))
+    parts += [details(fold, drawn)] if drawn and fold else []
     parts += [more] if more else []
     return section("What there is of each kind", "".join(parts)) if parts else ""
 

@@ -67,8 +67,8 @@ def differences(arms: list[dict[str, Any]], metric: str, key: str) -> str:
 
 
 def metric_of(arm: dict[str, Any], metric: str) -> str:
-    """The arm's mean score with the metric's name, escaped."""
-    return escape(f"{metric} {arm['scores'][metric]['mean']:.3f}")
+    """The arm's mean score with the metric's name up to a comma, escaped."""
+    return escape(f"{metric.partition(',')[0]} {arm['scores'][metric]['mean']:.3f}")
 
 
 def _scores(arm: dict[str, Any], metrics: list[str]) -> list[str]:

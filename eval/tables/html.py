@@ -22,7 +22,7 @@ def table_html(card: dict[str, Any]) -> str:
     """The page; a section appears only where the card (eval.tables.card) has it. All text of the card is escaped."""
     sections = [
         head(card, _sides(card)), _compared(card), _columns(card), measures(card, "rows"), _utility(card),
-        _privacy(card), mix(card, _lost(card) + _rates(card)), _provenance(card),
+        _privacy(card), mix(card, fold="Shares of every category", more=_lost(card) + _rates(card)), _provenance(card),
     ]  # fmt: skip
     return page(card["title"], sections)
 
@@ -54,7 +54,7 @@ def _compared(card: dict[str, Any]) -> str:
     lead = (
         "Whoever has the training file has these baselines, too. Arrows say which way is better. “To train” is the share of "
         "rows nearer to a training row than to as many rows of the holdout, 50 % where nothing was copied; “attack” the area "
-        "under the curve of an attack by distance, 0.5 by chance. A memoriser wins every column that has an arrow."
+        "under the curve of an attack by distance, 0.5 by chance. A memoriser, replay, does well wherever there is an arrow."
     )
     said = f'<p class="quiet">{escape(notes[0].upper() + notes[1:])}.</p>'
     return section("Beside real rows and baselines", f'<p>{lead}</p><div class="tight">{table(top, rows)}</div>{said}')

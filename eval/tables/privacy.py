@@ -20,9 +20,9 @@ from eval.tables.opening import Tables
 from eval.tables.space import MinMaxSpace, Space
 
 MOST_ROWS = 2000  # synthetic rows, and rows of the holdout, in the tests by distance; all training rows count
-MOST_PAIRS = 60_000_000  # entries of a matrix of distances: a quarter of a gigabyte
+MOST_PAIRS = 40_000_000  # entries of a matrix of distances: 160 MB
 DISTANCES = "distances between rows"
-LOT = 2e-5  # of the range of a column: what decides between equal distances
+LOT = np.float32(2e-5)  # of the range of a column: what decides between equal distances
 PROVES_LITTLE = (
     "distances alone are no proof of privacy: neither a large distance to the closest record nor a failed attack by distance "
     "says what an attacker who sees the model could learn"
@@ -129,7 +129,7 @@ def _evidence(sets: Audited, seed: int) -> Evidence:
 
 def _told_apart(matrix: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Equal distances, as rows of few values have, in an order by lot: the laws of chance are those of unequal ones."""
-    matrix += random.uniform(0, LOT, matrix.shape).astype(np.float32)
+    matrix += LOT * random.random(matrix.shape, dtype=np.float32)
     return matrix
 
 
