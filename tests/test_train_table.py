@@ -36,22 +36,20 @@ def table(tmp_path: Path) -> Path:
     return write_text(tmp_path / "table.csv", mixed_text(60))
 
 
-@pytest.fixture
-def train_table(command, table: Path, tmp_path: Path):
-    """`train_table("out", "train.steps=4", ...)`: its run folder."""
-
-    def run(name: str, *options: str) -> Path:
-        given = [*TINY, "data=table", f"data.path={table}", f"run_dir={tmp_path / name}", "data.target=label", *options]
-        assert command("train", *given) == 0
-        return tmp_path / name
-
-    return run
+def train_on(path: Path, folder: Path, *options: str) -> Path:
+    """Train past the checks of a command line, which compose it four times; the run folder."""
+    register_configs()
+    given = [*TINY, "data=table", f"data.path={path}", f"run_dir={folder}", "data.target=label", *options]
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        return train(to_dataclass(hydra.compose("train", overrides=given)))
 
 
-@pytest.fixture
-def run(train_table) -> Path:
-    """A run of two steps."""
-    return train_table("run", "train.steps=2", "train.sample_every=2")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two steps, which showed samples at its end."""
+    folder = tmp_path_factory.mktemp("run")
+    path = write_text(folder / "table.csv", mixed_text(60))
+    return train_on(path, folder / "run", "train.steps=2", "train.sample_every=2")
 
 
 def drawn(folder: Path) -> pd.DataFrame:
@@ -64,9 +62,9 @@ def one_error(capsys) -> str:
     return lines[0]
 
 
-def test_two_steps_and_two_are_four(train_table, command) -> None:
-    whole = train_table("whole", "train.steps=4", "model.dropout=0.2")
-    halves = train_table("halves", "train.steps=4", "model.dropout=0.2", "train.stop_at=2")
+def test_two_steps_and_two_are_four(command, table, tmp_path) -> None:
+    whole = train_on(table, tmp_path / "whole", "train.steps=4", "model.dropout=0.2")
+    halves = train_on(table, tmp_path / "halves", "train.steps=4", "model.dropout=0.2", "train.stop_at=2")
     assert load_checkpoint(halves)["step"] == 2
     assert command("train", f"resume={halves}") == 0
     one, other = (tensors(load_checkpoint(folder)) for folder in (whole, halves))
@@ -106,7 +104,7 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path) -> None:
 
 def test_what_is_asked_for_is_what_comes(run, draw) -> None:
     """Cells to the letter, a missing one too; classes; Parquet with dtypes."""
-    condition = "condition={age: 40, pay: null, town: Köln, gain: 0, when: 01.03.2024}"
+    condition = 'condition={age: 40, pay: null, town: "Köln", gain: 0, when: 01.03.2024}'
     found = drawn(draw(run, "num_samples=50", condition, "class_label=b"))
     for name, text in {
         "age": "40",
@@ -160,7 +158,7 @@ WRONG = [
 def test_wrong_options_are_one_line(run, draw, command, plain, capsys) -> None:
     for options, message in WRONG:
         capsys.readouterr()
-        draw(run, "num_samples=2", *(re.split(r" (?=\w+=)", options)), exit_code=2)
+        draw(run, *(re.split(r" (?=\w+=)", options)), exit_code=2)
         assert message in one_error(capsys), options
     draw(plain, "condition={age: 3}", exit_code=2)
     assert "condition= has no effect on images" in one_error(capsys)
