@@ -43,7 +43,7 @@ def load_data(config: Any, *, cache_dir: Path, progress: Progress | None = None)
 
     `progress(what, done, total)` is called after each image that is decoded or rendered.
     """
-    loaded = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
+    loaded: Any = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
     loaded.train.spec = loaded.val.spec = replace(loaded.train.spec, counts=loaded.train.value_counts())
     return loaded
 

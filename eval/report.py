@@ -33,7 +33,7 @@ def write_report(scores: Scores, card: dict[str, Any], out: Path) -> None:
     pictures = Pictures([_side(name, comparison) for name in ("real", "synthetic")], shown)
     replace(out / "report.html", report_html(card, pictures).encode())
     replace(out / "card.json", json_bytes(card))
-    replace(out / "metrics.json", json_bytes(scores.tojson_bytes()))
+    replace(out / "metrics.json", json_bytes(scores.to_json()))
 
 
 def json_bytes(found: dict[str, Any]) -> bytes:
