@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eval.config import EvalConfig
+from eval.tables.config import TableConfig
 from eval.utility.classification.config import ClassificationConfig
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.segmentation.config import SegmentationConfig
@@ -22,7 +23,7 @@ def test_links_lead_to_files(page):
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
 
 
-CONFIGS = [EvalConfig, DetectionConfig, ClassificationConfig, SegmentationConfig, ScoreConfig]
+CONFIGS = [EvalConfig, TableConfig, DetectionConfig, ClassificationConfig, SegmentationConfig, ScoreConfig]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
