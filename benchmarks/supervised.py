@@ -101,7 +101,7 @@ def at_zero(image, device):
 def batch(config, images, step, seed):
     """Image (b, c, h, w) and labels (b, h, w) of a step, flipped together as training flips them."""
     size, rng = config.train.batch_size, generator(seed, "step", step)
-    indices = batch_indices(seed, step, batch_size=size, num_images=len(images))
+    indices = batch_indices(seed, step, batch_size=size, num_items=len(images))
     both = torch.cat(
         [to_floats(images.integers(indices)), torch.from_numpy(images.label_maps(indices))[:, None].float()], dim=1
     )
