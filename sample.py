@@ -82,6 +82,7 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
 def draw_all(out: Path, drawing: Drawing, judge: Judge, origin: dict[str, Any], missing: list[int]) -> None:
     """Draw and write the samples number `missing`, batch by batch; Interrupted after a signal, with what was done kept."""
     config, start = drawing.config, time.perf_counter()
+    assert config.batch_size is not None, "SampleConfig.for_items fills it in"
     bar = tqdm(total=len(missing), unit="image", mininterval=bar_interval())
     with bar, InterruptGuard() as guard, (out / "manifest.jsonl").open("a", encoding="utf-8") as manifest:
         for begin in range(0, len(missing), config.batch_size):

@@ -199,7 +199,7 @@ def prepare(config: TrainConfig) -> Run:
     if state is not None and state["data_key"] != data.key:
         raise ValueError(f"resume={config.resume}: the {kind.items} have changed since that run began; start a new one")
     if config.train.first_images:
-        data.train = data.train.subset(range(min(config.train.first_images, len(data.train))))
+        data.keep_first(config.train.first_images)
     process = build_process(spec, build_schedule(config.schedule), config.diffusion, new_run=state is None)
     process.require_sampler(config.sampler)
     if config.diffusion.label_balance:

@@ -44,7 +44,8 @@ def load_data(config: Any, *, cache_dir: Path, progress: Progress | None = None)
     `progress(what, done, total)` is called after each image that is decoded or rendered.
     """
     loaded = DATASETS[config.name][1](config, cache_dir=cache_dir, progress=progress)
-    loaded.train.spec = loaded.val.spec = replace(loaded.train.spec, counts=loaded.train.value_counts())
+    train: Any = loaded.train  # which sets and specs go together is known to the loader alone
+    train.spec = loaded.val.spec = replace(train.spec, counts=train.value_counts())
     return loaded
 
 

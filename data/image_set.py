@@ -241,6 +241,10 @@ class LoadedImages:
     skipped: list[tuple[str, str]]
     key: str
 
+    def keep_first(self, count: int) -> None:
+        """Train on the first so many alone."""
+        self.train = self.train.subset(range(min(count, len(self.train))))
+
 
 def to_integers(x: Float[Tensor, "..."], dtype: str) -> UInt[np.ndarray, "..."]:
     """Floats in [-1, 1] to uint8 or uint16 over the full range: clipped, then rounded. NaN or inf is a ValueError."""

@@ -83,3 +83,7 @@ class LoadedTable:
     report: str
     skipped: list[tuple[str, str]]
     key: str
+
+    def keep_first(self, count: int) -> None:
+        """Train on the first so many alone."""
+        self.train = self.train.subset(range(min(count, len(self.train))))

@@ -166,7 +166,9 @@ def draw_until_good(drawing: RowDrawing, real: RealRows | None) -> tuple[Float[T
     """All rows, the numbers of those that copy no real row, and how many copies were drawn."""
     x_0, thrown = drawing.draw(range(len(drawing.labels))), 0
     indices = list(range(len(x_0)))
-    for attempt in range(drawing.config.max_attempts if real is not None else 0):
+    if real is None:
+        return x_0, indices, 0
+    for attempt in range(drawing.config.max_attempts):
         if attempt:
             x_0[indices] = drawing.draw(indices, attempt)
         copied = real.copied(x_0[indices], drawing.texts(x_0[indices], indices))
@@ -174,7 +176,7 @@ def draw_until_good(drawing: RowDrawing, real: RealRows | None) -> tuple[Float[T
         thrown += len(indices)
         if not indices:
             break
-    given_up = set(indices) if real is not None else set()
+    given_up = set(indices)
     return x_0, [i for i in range(len(x_0)) if i not in given_up], thrown
 
 
