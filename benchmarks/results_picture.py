@@ -63,7 +63,11 @@ def grid(files: list[Path], size: int, fit: str, rows: int, columns: int, scale:
     for i, file in enumerate(files):
         with Image.open(file) as opened:
             image = opened.convert("L")
-        image = (ImageOps.pad if fit == "pad" else ImageOps.fit)(image, (size, size), Image.Resampling.LANCZOS)
+        if fit == "center_crop":
+            left, top = (image.width - size) // 2, (image.height - size) // 2
+            image = image.crop((left, top, left + size, top + size))
+        else:
+            image = (ImageOps.pad if fit == "pad" else ImageOps.fit)(image, (size, size), Image.Resampling.LANCZOS)
         canvas.paste(
             image.resize((size * scale, size * scale), Image.Resampling.NEAREST),
             (i % columns * size * scale, i // columns * size * scale),
