@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from eval.comparison import Comparison
 from eval.images import MANIFEST, ImageFolder
+from eval.versions import versions_of
 
 REQUEST = "request.json"  # what was asked of the sampler
 KEYS = ("checkpoint", "sampler", "seed")  # of a manifest's rows
@@ -31,7 +30,7 @@ def provenance(comparison: Comparison) -> dict[str, Any]:
         **({} if held_out is None else {"holdout": _side(held_out.folder)}),
         "synthetic": _side(synthetic) | from_manifest(synthetic) | _request(synthetic),
         "config": asdict(comparison.config),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions_of(PACKAGES),
     }
 
 
@@ -64,13 +63,3 @@ def _request(folder: ImageFolder) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {"request": request} if isinstance(request, dict) else {}
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue  # speckle itself, where it runs from its source without having been installed
-    return found

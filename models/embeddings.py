@@ -38,9 +38,9 @@ class ConditionEmbedding(nn.Module):
         dim: int,
         *,
         num_classes: Sequence[int],
-        label_time: bool,
-        flip_sin_to_cos: bool,
-        freq_shift: int,
+        label_time: bool = False,
+        flip_sin_to_cos: bool = True,
+        freq_shift: int = 0,
     ):
         super().__init__()
         self.time_dim, self.num_classes = time_dim, list(num_classes)

@@ -56,9 +56,7 @@ class TabularMLP(nn.Module):
         assert not label_time, "a row has one time"
         self.config = config
         width = config.embedding_width
-        self.embedding = ConditionEmbedding(
-            width, width, num_classes=num_classes, label_time=False, flip_sin_to_cos=True, freq_shift=0
-        )
+        self.embedding = ConditionEmbedding(width, width, num_classes=num_classes)
         self.linear_in = nn.Linear(in_channels, width)
         layers: list[nn.Module] = []
         for channels_in, channels_out in zip([width, *config.widths[:-1]], config.widths, strict=True):

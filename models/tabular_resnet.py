@@ -81,9 +81,7 @@ class TabularResNet(nn.Module):
         assert not label_time, "a row has one time"
         self.config = config
         width = config.width
-        self.embedding = ConditionEmbedding(
-            width, width, num_classes=num_classes, label_time=False, flip_sin_to_cos=True, freq_shift=0
-        )
+        self.embedding = ConditionEmbedding(width, width, num_classes=num_classes)
         self.linear_in = nn.Linear(in_channels, width)
         self.blocks = nn.ModuleList(
             [ModulatedBlock(width, config.expansion * width, config.dropout) for _ in range(config.blocks)]

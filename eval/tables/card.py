@@ -12,10 +12,8 @@ utility          {"task", "test_images", "seeds", "files", "metrics", "verdict",
                  to training on the real rows, "minus_real"
 """
 
-import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from eval.card import FORMAT_VERSION, card_figures, privacy_section
@@ -27,6 +25,7 @@ from eval.tables.study import REAL, SYNTHETIC
 from eval.tables.table import Table
 from eval.tables.verdict import judge
 from eval.tables.words import WORDS
+from eval.versions import versions_of
 
 _PACKAGES = ("speckle", "numpy", "scipy", "pandas", "scikit-learn")
 ATTACK = "distance to the nearest synthetic row"
@@ -82,19 +81,9 @@ def _provenance(tables: Tables) -> dict[str, Any]:
     }
     return {
         **{name: [_file(table) for table in of] for name, of in sides.items()},
-        "config": asdict(tables.config), "versions": {"python": platform.python_version(), **_versions()},
+        "config": asdict(tables.config), "versions": versions_of(_PACKAGES),
     }  # fmt: skip
 
 
 def _file(table: Table) -> dict[str, Any]:
     return {"file": str(table.path), "rows": len(table), "sha256": table.sha256}
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue  # speckle itself, where it runs from its source without having been installed
-    return found

@@ -3,12 +3,10 @@
 Exit code 0, or 2 with one line on stderr for a user's mistake.
 """
 
-import contextlib
 import platform
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +17,14 @@ from eval.utility.config import StudyConfig
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.segmentation.config import SegmentationConfig
 from eval.utility.study import Task
+from eval.versions import versions_of
 
 CONFIGS: dict[str, type[StudyConfig]] = {
     "detection": DetectionConfig,
     "classification": ClassificationConfig,
     "segmentation": SegmentationConfig,
 }
-PACKAGES = ("torchvision", "numpy")
+PACKAGES = ("torch", "torchvision", "numpy")  # segmentation needs no torchvision
 
 
 def main(args: list[str]) -> int:
@@ -92,12 +91,8 @@ def _study(config: StudyConfig, say: Callable[[str], None] = print) -> None:
 def _environment() -> dict[str, Any]:
     import torch
 
-    versions = {}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):  # segmentation needs no torchvision
-            versions[name] = version(name)
     return {
-        "python": platform.python_version(), "torch": torch.__version__, **versions,
+        **versions_of(PACKAGES),
         "machine": platform.platform(), "threads": torch.get_num_threads(),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }  # fmt: skip

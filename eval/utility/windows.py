@@ -36,6 +36,11 @@ class PixelScale(NamedTuple):
         """Pixel values to about 0..1."""
         return (planes - self.low) / (self.high - self.low)
 
+    def standardise(self, planes: Float[np.ndarray, "c h w"], channels: int) -> Float[np.ndarray, "k h w"]:
+        """Planes of about 0..1 to mean 0 and deviation 1, in float32; a grey one as often as there are `channels`."""
+        planes = (planes - self.mean) / self.std
+        return np.repeat(planes, channels // len(planes), axis=0).astype(np.float32)
+
 
 def pixel_scale(images: list[np.ndarray], *, eight_bit: bool) -> PixelScale:
     """Of real training images: 0..255 for those of 8 bits, else their least and greatest value.

@@ -39,8 +39,7 @@ class Looker:
         if rng is not None:
             window = draw_window(image.shape[1:], self.scale_jitter, rng, augment=True, shift=self.shift)
             pixels = relit(turned(cut_window(pixels, window, self.size), draw_turn(self.symmetry, rng)), rng)
-        pixels = (pixels - self.scale.mean) / self.scale.std
-        return np.repeat(pixels, self.channels // len(pixels), axis=0).astype(np.float32)
+        return self.scale.standardise(pixels, self.channels)
 
 
 def train_classifier(

@@ -33,7 +33,8 @@ class PairViewer:
         h, w = pair.size
         scale = self.size / min(h, w)
         target = (max(1, round(w * scale)), max(1, round(h * scale)))
-        return self._standardised(self.scale.apply(resized(pair.image, (0.0, 0.0, float(w), float(h)), target)))
+        pixels = self.scale.apply(resized(pair.image, (0.0, 0.0, float(w), float(h)), target))
+        return self.scale.standardise(pixels, self.channels)
 
     def window(self, pair: Pair, rng: np.random.Generator, *, augment: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Image (c, s, s) and labels (s, s) of a square window at a random place, and unless `augment` is off at a random
@@ -45,11 +46,7 @@ class PairViewer:
         if augment:
             turn = draw_turn(self.symmetry, rng)
             pixels, labels = relit(turned(pixels, turn), rng), turned(labels, turn)
-        return self._standardised(pixels), np.ascontiguousarray(labels)
-
-    def _standardised(self, pixels: np.ndarray) -> np.ndarray:
-        pixels = (pixels - self.scale.mean) / self.scale.std
-        return np.repeat(pixels, self.channels // len(pixels), axis=0).astype(np.float32)
+        return self.scale.standardise(pixels, self.channels), np.ascontiguousarray(labels)
 
 
 def train_segmenter(
