@@ -43,8 +43,9 @@ class Column:
     `missing_text`: how a CSV file spells that; `mark`: its decimal mark, while texts in here have a point. `decimals`,
     `least_decimals`, `digits`: how a number is written (`data.table_numbers.Written`). `form`, `unit`: of dates.
     `low`, `high`: the least and greatest of the training rows, whole numbers for integers and dates (in `unit`s since
-    1970). `levels`: of a pandas category. `transform`: of a number, as `data.table_transform` fitted it. `note`: what
-    people should know.
+    1970). `levels`: of a pandas category. `points`: numbers, from `origin` on, that so many training rows share that each
+    is a category of its own, beside others or, without `others`, as all that there are. `transform`: of a number, as
+    `data.table_transform` fitted it. `note`: what people should know.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Column:
     low: int | float = 0
     high: int | float = 0
     levels: dict[str, Any] = field(default_factory=dict)
+    points: list[float] = field(default_factory=list)
+    others: bool = True
     transform: dict[str, Any] = field(default_factory=dict)
     note: str = ""
 
@@ -74,8 +77,13 @@ class Column:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the column is a number of x_0."""
+        """Whether the cells are numbers or dates."""
         return self.kind in NUMERIC
+
+    @property
+    def has_number(self) -> bool:
+        """Whether the column is a number of x_0; else it is nothing or categories alone."""
+        return self.is_numeric and self.others
 
     @property
     def origin(self) -> int:
@@ -86,11 +94,12 @@ class Column:
     def categories(self) -> int:
         """Size of the column's one-hot block: its values and, where some are missing, one more. 0: it has no block.
 
-        Of a number with missing cells it is 2: present, missing.
+        Of a number: any other value, its points, missing; as many of these as there are, and no block for one alone.
         """
         if self.kind in CATEGORICAL:
             return len(self.values) + bool(self.missing)
-        return 2 if self.is_numeric and self.missing else 0
+        size = self.others + len(self.points) + bool(self.missing)
+        return size if self.is_numeric and size > 1 else 0
 
     def numbers(self, texts: Sequence[str | None]) -> Float[np.ndarray, " n"]:
         """Texts as float64, NaN where missing; integers and dates count from `origin`.
@@ -139,6 +148,25 @@ class Column:
             else:
                 texts = [write_whole(count, self.least_decimals) for count in counts]
         return [None if gone else text for text, gone in zip(texts, missing.tolist(), strict=True)]
+
+    def point_codes(self, numbers: Float[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+        """The place of each of `numbers` in the block of a column of numbers. UnseenError where it has none."""
+        codes = np.full(len(numbers), 0 if self.others else -1, np.int64)
+        for code, point in enumerate(self.points, start=self.others):
+            codes[numbers == point] = code
+        codes[np.isnan(numbers)] = self.others + len(self.points)
+        if (codes < 0).any():
+            raise UnseenError(self.number_texts(numbers[codes < 0], np.zeros((codes < 0).sum(), bool)), self.name)
+        return codes
+
+    def at_points(
+        self, numbers: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"]
+    ) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+        """The inverse of `point_codes`: the numbers, those of points at these, and which cells are missing."""
+        found = numbers.copy()
+        for code, point in enumerate(self.points, start=self.others):
+            found[codes == code] = point
+        return found, codes == self.others + len(self.points)
 
     def codes(self, texts: Sequence[str | None]) -> Int64[np.ndarray, " n"]:
         """The number of each text's category; UnseenError for values that the training rows do not have."""

@@ -24,6 +24,9 @@ class TablesConfig:
     date (or date:%d.%m.%Y), drop.
     `transform`: quantile (to a standard normal, see `data.table_transform`), standard (mean 0, variance 1) or minmax
     (to [-1, 1]), fitted on the training rows.
+    `few_values`: a number of at most so many different values, other than the target, is learnt as categories.
+    `point_share`: a value that more than this share of the rows have, as the zeros of a gain, is learnt as a category
+    beside its column's other numbers. Both are written as numbers all the same; 0 and 1 switch them off.
     `allow_outside`: generated numbers may lie beyond the training rows' least and greatest; not with quantile, whose
     inverse ends there.
     `on_error`: raise, or skip rows that do not fit their columns and list them.
@@ -36,6 +39,8 @@ class TablesConfig:
     val_fraction: float = 0.1
     schema: str | None = None
     transform: str = "quantile"
+    few_values: int = 20
+    point_share: float = 0.1
     allow_outside: bool = False
     on_error: str = "raise"
 
@@ -46,6 +51,10 @@ class TablesConfig:
                 raise ValueError(f"data.{field}={getattr(self, field)}: use {' or '.join(allowed)}")
         if not 0.0 <= self.val_fraction < 1.0:
             raise ValueError(f"data.val_fraction={self.val_fraction}: it must be in [0, 1)")
+        if self.few_values < 0:
+            raise ValueError(f"data.few_values={self.few_values}: it must be at least 0 (0: none is)")
+        if not 0.0 < self.point_share <= 1.0:
+            raise ValueError(f"data.point_share={self.point_share}: it must be in (0, 1] (1: none is)")
         if self.target is None and self.task != "auto":
             raise ValueError(f"data.task={self.task} has no effect without a target: name it, data.target=COLUMN")
         if self.allow_outside and self.transform == "quantile":

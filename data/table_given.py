@@ -46,15 +46,16 @@ def place_cells(
     for column in spec.learnt:
         if column.name in cells:
             text = cells[column.name]
-            if column.is_numeric:
+            if column.has_number:
                 if text is not None:
                     x_0[:, number] = forward(column.numbers([text] * count), column.transform, rng)
                 known[number] = True
             if column.categories:
-                code = int(text is None) if column.is_numeric else int(column.codes([text])[0])
+                numeric = column.is_numeric
+                code = int((column.point_codes(column.numbers([text])) if numeric else column.codes([text]))[0])
                 x_0[:, block + code] = 1.0
                 known[block : block + column.categories] = True
-        number += column.is_numeric
+        number += column.has_number
         block += column.categories
     return torch.from_numpy(x_0), torch.from_numpy(known).expand(count, -1)
 

@@ -18,7 +18,7 @@ from data.table_schema import check_target, infer_schema, is_classification
 from data.table_set import LoadedTable, TableSet
 from data.table_spec import TableSpec
 from data.table_stated import check_names, nearest, read_stated
-from data.table_transform import fit
+from data.table_transform import find_points, fit
 
 NOT_IN_KEY = ("name", "path", "val_path", "val_fraction")  # which rows there are is in the key
 
@@ -65,7 +65,7 @@ def load_rows(
         skipped += validation.broken + more
     train, columns, misfits = _told(train, config, stated, task or "auto")
     spec = TableSpec(columns, config.target, task, config.allow_outside, table.delimiter, list(missing))
-    _fit_transforms(spec, train, config.transform)
+    _fit_numbers(spec, train, config)
     train_set = TableSet.of(spec.encode_texts(train.texts), train.rows, spec)
     spec.counts = train_set.value_counts()
     val_set, unseen = _validation_set(val, spec, config)
@@ -151,11 +151,16 @@ def _without(table: TableFile, error: MisfitError, skip: bool) -> tuple[TableFil
     return table.take([i for i in range(len(table)) if i not in rows]), [(table.rows[i], reason) for i in sorted(rows)]
 
 
-def _fit_transforms(spec: TableSpec, train: TableFile, name: str) -> None:
+def _fit_numbers(spec: TableSpec, train: TableFile, config: TablesConfig) -> None:
+    """The points and the transform of every number; the target of a regression always is a number."""
     for column in spec.learnt:
         if column.is_numeric:
             numbers = column.numbers(train.texts[column.name])
-            column.transform = fit(numbers[~np.isnan(numbers)], name)
+            known = numbers[~np.isnan(numbers)]
+            few = 0 if column.name == spec.target else config.few_values
+            column.points, column.others = find_points(known, few=few, share=config.point_share)
+            if column.others:
+                column.transform = fit(known, config.transform)
 
 
 def _validation_set(table: TableFile, spec: TableSpec, config: TablesConfig) -> tuple[TableSet, list[tuple[str, str]]]:

@@ -57,13 +57,17 @@ def _cells(spec: TableSpec, numbers: np.ndarray, codes: np.ndarray) -> list[np.n
     for column in spec.learnt:
         own = codes[:, block] if column.categories else None
         block += bool(column.categories)
-        if column.is_numeric:
-            values = inverse(numbers[:, number].astype(np.float64), column.transform) + column.origin
-            values = np.clip(values, float(column.low), float(column.high))
-            cells.append(values if own is None else np.where(own == 1, np.nan, values))
-            number += 1
-        else:
+        if not column.is_numeric:
             cells.append(own)
+            continue
+        values = np.zeros(len(numbers))
+        if column.has_number:
+            values = inverse(numbers[:, number].astype(np.float64), column.transform)
+            number += 1
+        if own is not None:
+            values, missing = column.at_points(values, own)
+            values[missing] = np.nan
+        cells.append(np.clip(values + column.origin, float(column.low), float(column.high)))
     return cells
 
 

@@ -34,8 +34,9 @@ class TableSpec:
     """What a network and a writer must know of a table; stands in the checkpoint as a plain dict.
 
     The vector of a row is x_0 of `width` numbers: first `numbers` numbers, then a one-hot block of each of
-    `category_sizes`, both in the order of the columns; a number with missing cells has a block of its own (present,
-    missing) and is 0 where it is missing. A target of classes is no part of x_0 but the row's one attribute.
+    `category_sizes`, both in the order of the columns; a number with missing cells or points, see `Column`, has a block
+    of its own and is 0 where it is missing; one without other values than points is that block alone. A
+    target of classes is no part of x_0 but the row's one attribute.
     `columns` has all columns of the file in its order. `target` and `task` (classification, regression or empty).
     `delimiter`: of a CSV file, None of Parquet. `missing`: the spellings of a missing cell. `counts`: the number of
     training rows of each class. The quantiles of a transform, the ranges and the categories are training values.
@@ -56,7 +57,7 @@ class TableSpec:
     @property
     def learnt(self) -> list[Column]:
         """The columns that are in x_0, in the order of the file."""
-        return [c for c in self.columns if c.name != self.class_target and (c.is_numeric or c.categories)]
+        return [c for c in self.columns if c.name != self.class_target and (c.has_number or c.categories)]
 
     @property
     def class_target(self) -> str | None:
@@ -66,7 +67,7 @@ class TableSpec:
     @property
     def numbers(self) -> int:
         """d: how many numbers x_0 begins with."""
-        return sum(column.is_numeric for column in self.learnt)
+        return sum(column.has_number for column in self.learnt)
 
     @property
     def category_sizes(self) -> list[int]:
@@ -88,7 +89,7 @@ class TableSpec:
         """[least, greatest] of each number of x_0; None where generated numbers may lie beyond."""
         if self.allow_outside:
             return None
-        columns = [column for column in self.learnt if column.is_numeric]
+        columns = [column for column in self.learnt if column.has_number]
         ends = [
             bounds(float(c.low - c.origin), float(c.high - c.origin), c.transform) if c.transform else (-np.inf, np.inf)
             for c in columns
@@ -152,12 +153,13 @@ class TableSpec:
                 codes.append(column.codes(texts[column.name]))
                 continue
             found = column.numbers(texts[column.name])
-            absent = np.isnan(found)
-            rng = np.random.default_rng([seed, j])
-            x = forward(np.where(absent, column.low - column.origin, found), column.transform, rng)
-            numbers.append(np.where(absent, 0.0, x))
-            if column.missing:
-                codes.append(absent.astype(np.int64))
+            if column.has_number:
+                absent = np.isnan(found)
+                rng = np.random.default_rng([seed, j])
+                x = forward(np.where(absent, column.low - column.origin, found), column.transform, rng)
+                numbers.append(np.where(absent, 0.0, x))
+            if column.categories:
+                codes.append(column.point_codes(found))
         return Encoded(
             _columns(numbers, n).astype(np.float32), _columns(codes, n).astype(np.int64), self._classes(texts)
         )
@@ -185,12 +187,14 @@ class TableSpec:
             block = rows[:, begin : begin + column.categories]
             codes = block.argmax(1) if column.categories else np.zeros(len(rows), np.int64)
             begin += column.categories
-            if column.is_numeric:
-                values = self._clipped(inverse(rows[:, number], column.transform), column)
-                texts[column.name] = column.number_texts(values, codes == 1)
-                number += 1
-            else:
+            if not column.is_numeric:
                 texts[column.name] = column.code_texts(codes)
+                continue
+            values = np.zeros(len(rows))
+            if column.has_number:
+                values = self._clipped(inverse(rows[:, number], column.transform), column)
+                number += 1
+            texts[column.name] = column.number_texts(*column.at_points(values, codes))
         return texts
 
     def _clipped(self, values: Float[np.ndarray, " n"], column: Column) -> Float[np.ndarray, " n"]:

@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 MOST_KNOTS = 1000
 EDGE = 1e-7  # the normal ends at +-5.2
 FLOAT32 = 2.0**-23  # twice what rounding to float32 may change, relatively
+ROWS_OF_POINT = 10  # fewer do not tell how frequent a value is
 MARGIN = 0.05  # of an interval, kept free at both ends: float32 then never leaves it
 
 
@@ -35,6 +36,16 @@ def fit(numbers: Float[np.ndarray, " n"], name: str) -> dict[str, Any]:
         }
     assert name == "quantile"
     return _fit_quantile(numbers)
+
+
+def find_points(numbers: Float[np.ndarray, " n"], *, few: int, share: float) -> tuple[list[float], bool]:
+    """The values that are to be categories, and whether there are others: all, where they are at most `few`, else those
+    that more than `share` of the rows have. As few rows as have a value in a small table make no category.
+    """
+    values, counts = np.unique(numbers, return_counts=True)
+    if len(values) <= min(few, len(numbers) / ROWS_OF_POINT):
+        return values.tolist(), False
+    return values[counts > max(share * len(numbers), ROWS_OF_POINT)].tolist(), True
 
 
 def forward(
