@@ -156,7 +156,8 @@ class Column:
             codes[numbers == point] = code
         codes[np.isnan(numbers)] = self.others + len(self.points)
         if (codes < 0).any():
-            raise UnseenError(self.number_texts(numbers[codes < 0], np.zeros((codes < 0).sum(), bool)), self.name)
+            unseen = numbers[codes < 0]
+            raise UnseenError(self.number_texts(unseen, np.isnan(unseen)), self.name)
         return codes
 
     def at_points(

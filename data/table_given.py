@@ -67,6 +67,7 @@ def _cell(column: Column, value: Any, allow_outside: bool) -> str | None:
         if not column.is_numeric:
             return column.code_texts(column.codes([text]))[0]
         numbers = column.numbers([text])
+        column.point_codes(numbers)
     except MisfitError as error:
         known = ", ".join(column.values[:10]) + (", ..." if len(column.values) > 10 else "")
         raise ValueError(f"condition: {column.name}: {error}" + (f"; it knows {known}" if known else "")) from None

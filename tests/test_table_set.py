@@ -42,7 +42,7 @@ def test_the_training_table_comes_back(tmp_path, transform, target):
 def test_the_vector_of_a_row(loaded):
     train, spec = loaded.train, loaded.train.spec
     assert spec.numbers == 4  # age, pay, gain, when
-    assert spec.category_sizes == [2, 4, 2]  # pay missing or not, town with missing, smoker
+    assert spec.category_sizes == [2, 2, 4, 2]  # pay missing or not, gain 0 or not, town with missing, smoker
     x_0, class_label = train.batch([0, 1])
     assert (x_0.shape, x_0.dtype, class_label.dtype) == ((2, spec.width), torch.float32, torch.int64)
     assert class_label.tolist() == [[0], [1]]
@@ -50,8 +50,67 @@ def test_the_vector_of_a_row(loaded):
     assert x_0[0, 4:6].tolist() == [0, 1]
     assert x_0[1, 1] != 0
     assert x_0[1, 4:6].tolist() == [1, 0]
-    for begin, size in ((4, 2), (6, 4), (10, 2)):
+    for begin, size in ((4, 2), (6, 2), (8, 4), (12, 2)):
         assert x_0[:, begin : begin + size].sum(1).tolist() == [1, 1]
+
+
+def numbers_text(rows=200):
+    """A gain that mostly is 0 and now and then missing, and a number of children, 0 to 4."""
+    rng = np.random.default_rng(3)
+    gain = np.where(rng.random(rows) < 0.7, 0, rng.integers(100, 10_000, rows)).astype(object)
+    gain[::10] = ""
+    return "gain,children,pay\n" + "".join(f"{g},{i % 5},{i * 1.5}\n" for i, g in enumerate(gain))
+
+
+def test_a_frequent_number_is_a_category_beside_the_others(tmp_path):
+    train = load(write_text(tmp_path / "t.csv", numbers_text())).train
+    spec = train.spec
+    gain = spec.columns[0]
+    assert (gain.points, gain.others, gain.categories) == ([0.0], True, 3)
+    assert spec.numbers == 2  # gain and pay
+    x_0, _ = train.batch(range(len(train)))
+    cells = spec.decode_texts(x_0, None)["gain"]
+    block = x_0[:, 2:5]
+    assert block.argmax(1).tolist() == [2 if cell is None else int(cell == "0") for cell in cells]
+    # The block decides: a number that is elsewhere does not matter at a point, and what is missing stays so.
+    x_0[:, 2:5] = torch.tensor([0.0, 1.0, 0.0])
+    x_0[:, 0] = 3.0
+    assert set(spec.decode_texts(x_0, None)["gain"]) == {"0"}
+    x_0[:, 2:5] = torch.tensor([0.0, 0.0, 1.0])
+    assert set(spec.decode_texts(x_0, None)["gain"]) == {None}
+    x_0[:, 2:5] = torch.tensor([1.0, 0.0, 0.0])
+    assert all(int(cell) > 100 for cell in spec.decode_texts(x_0, None)["gain"])
+
+
+def test_a_number_of_few_values_is_categories_alone(tmp_path):
+    path = write_text(tmp_path / "t.csv", numbers_text())
+    train = load(path).train
+    spec, children = train.spec, train.spec.columns[1]
+    assert (children.points, children.others, children.categories) == ([0.0, 1.0, 2.0, 3.0, 4.0], False, 5)
+    assert spec.category_sizes == [3, 5]
+    frame = spec.decode(*train.batch(range(10)))
+    assert (str(frame.children.dtype), frame.children.tolist()) == ("int64", [0, 1, 2, 3, 4] * 2)
+    with pytest.raises(ValueError, match="column children: '7'"):
+        spec.encode(frame.assign(children=7))
+    # The target of a regression is a number whatever it has, and so is everything where the options say so.
+    assert load(path, target="children", task="regression").train.spec.numbers == 3
+    assert load(path, few_values=0, point_share=1.0).train.spec.category_sizes == [2]
+
+
+def test_small_tables_have_no_points(tmp_path):
+    text = "x,y\n" + "".join(f"{i % 3},{i}.5\n" for i in range(20))
+    assert load(write_text(tmp_path / "t.csv", text)).train.spec.category_sizes == []
+
+
+def test_columns_of_old_checkpoints_have_no_points(loaded):
+    plain = loaded.train.spec.to_dict()
+    for column in plain["columns"]:
+        del column["points"], column["others"]
+    old = TableSpec.from_dict(plain)
+    assert old.category_sizes == [2, 4, 2]
+    x_0, class_label = loaded.train.batch(range(5))
+    before = torch.cat([x_0[:, :6], x_0[:, 8:]], dim=1)  # without the block of gain
+    pd.testing.assert_frame_equal(old.decode(before, class_label), loaded.train.spec.decode(x_0, class_label))
 
 
 def test_what_a_spec_says(loaded):
@@ -173,7 +232,7 @@ def test_outside_the_training_range(tmp_path):
 def test_the_report(loaded):
     report = loaded.report
     assert (
-        "60 rows to train on, 9 columns (CSV, delimiter comma): x_0 has 4 numbers and 3 categories of 8 values"
+        "60 rows to train on, 9 columns (CSV, delimiter comma): x_0 has 4 numbers and 4 categories of 10 values"
         in report
     )
     assert "Target label: 3 classes, the condition (a 20, b 20, c 20)" in report
@@ -193,7 +252,7 @@ def test_the_demo():
     loaded = load_table_demo(TableDemoConfig())
     spec = loaded.train.spec
     assert (len(loaded.train), len(loaded.val), spec.task) == (398, 44, "regression")
-    assert (spec.numbers, spec.category_sizes) == (10, [2])
+    assert (spec.numbers, spec.category_sizes) == (10, [2, 4])  # s4 has frequent values
     frame = spec.decode(*loaded.train.batch([0, 1]))
     assert frame.sex.tolist() in ([2, 1], [1, 2])
     assert frame.bmi[0] == 32.1
