@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -69,4 +70,8 @@ class TabularMLP(nn.Module):
     ) -> Float[Tensor, "b out"]:
         """Predict from `x_t` at the integer timesteps `t`; `cond` may hold "class_label" (b, a), else all are null."""
         emb = self.embedding(t, (cond or {}).get("class_label"))  # (b, e)
-        return self.linear_out(self.layers(self.linear_in(x_t) + emb))
+        with torch.autocast(x_t.device.type, enabled=False):
+            h = self.linear_in(x_t.float()) + emb
+        h = self.layers(h)
+        with torch.autocast(x_t.device.type, enabled=False):
+            return self.linear_out(h.float())

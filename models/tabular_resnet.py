@@ -7,6 +7,7 @@ The blocks are those of Gorishniy et al. 2021 ("ResNet", section 3.2) with the n
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -94,7 +95,9 @@ class TabularResNet(nn.Module):
     ) -> Float[Tensor, "b out"]:
         """Predict from `x_t` at the integer timesteps `t`; `cond` may hold "class_label" (b, a), else all are null."""
         emb = F.silu(self.embedding(t, (cond or {}).get("class_label")))  # (b, d)
-        h = self.linear_in(x_t)  # (b, d)
+        with torch.autocast(x_t.device.type, enabled=False):
+            h = self.linear_in(x_t.float())  # (b, d)
         for block in self.blocks:
             h = block(h, emb)
-        return self.linear_out(self.norm_out(h))
+        with torch.autocast(x_t.device.type, enabled=False):
+            return self.linear_out(self.norm_out(h.float()))
