@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from eval.utility.groups import Groups
+
 BASELINE = "real"
 Scorer = Callable[[np.ndarray], np.ndarray]
 """How often each test image counts (images,) -> the metrics (m,) of one run."""
@@ -48,6 +50,8 @@ class Task(Protocol):
     """Names of the scores, higher being better; the first decides."""
     arms: dict[str, Arm]
     test_images: int
+    test_groups: Groups | None
+    """Which of them belong together; None: each stands alone."""
 
     def identity(self, arm: str) -> dict[str, Any]:
         """Settings and data that the arm's runs depend on, but for the seed."""
