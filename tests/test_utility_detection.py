@@ -207,6 +207,33 @@ def test_the_whole_study_and_its_second_call(sets, capsys):
     assert "real_0.json was made with lr=0.0005, now lr=0.0001: choose another out" in capsys.readouterr().err
 
 
+def test_groups_of_a_study_may_be_named_later_and_their_number_is_said(sets, capsys):
+    write_names(sets["test"], range(6, 10))
+    assert command(sets, "arms=[real]", "seeds=1") == 0
+    plain = json.loads((sets["out"] / "utility.json").read_text())
+    assert "test_groups" not in plain
+    assert command(sets, "arms=[real]", "seeds=1", "group=scene") == 0
+    assert "1 of 1 runs are in" in capsys.readouterr().out
+    grouped = json.loads((sets["out"] / "utility.json").read_text())
+    assert grouped["test_groups"] == {"by": "scene", "count": 2}
+    assert "intervals: 4 test images were drawn as the 2 groups that they form by scene" in grouped["verdict"]
+    write_names(sets["test"], range(6, 8))
+    assert command(sets, "group=scene") == 2
+    assert "group=scene: all images of test have the same scene, 3: there must be several" in capsys.readouterr().err
+
+
+def test_a_group_is_a_field_of_a_record_of_its_attributes_or_the_files_folder(tmp_path):
+    folder = write_detection_set(tmp_path, 2, seed=0)
+    whole = json.loads((folder / "annotations.json").read_text())
+    (folder / "images" / "p1").mkdir()
+    (folder / "images" / "001.png").rename(folder / "images" / "p1" / "001.png")
+    whole["images"][1] |= {"file_name": "p1/001.png", "attributes": {"patient": 7, "scene": "ignored"}}
+    (folder / "annotations.json").write_text(json.dumps(whole))
+    coco = open_coco(folder / "images", folder / "annotations.json")
+    for group, expected in {None: [None, None], "scene": ["0", "0"], "patient": [None, "7"], "folder": [None, "p1"]}.items():
+        assert [each.group for each in coco.scenes(["000.png", "p1/001.png"], coco.categories, group)] == expected
+
+
 def test_without_a_test_set_validation_is_scored_and_seeds_repeat(sets, tmp_path, capsys):
     plain = {**sets, "out": tmp_path / "a"}
     left_out = ("test", "synthetic")

@@ -9,6 +9,8 @@ from jaxtyping import Int
 
 from eval.utility.config import refuse_overlap
 
+SYNTHETIC = "synthetic"  # images that no scene or patient is known of
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -40,22 +42,24 @@ class Grouped(Protocol):
         ...
 
 
-def check_groups(splits: Mapping[str, Sequence[Grouped]], by: str | None, scored: Sequence[Grouped]) -> Groups | None:
-    """The groups of the images that are scored; None where `by` is.
+def check_groups(splits: Mapping[str, Sequence[Grouped]], by: str | None, mend: str) -> Groups | None:
+    """The groups of the images that are scored: of `test` where there is one among `splits`, else of `val`.
 
-    ValueError for an image of the real `splits` without a group, a group that is in two of them, or where all scored
-    images are of one group, which tells nothing of others.
+    None where `by` is. ValueError for a real image without a group, which says `mend`; for a group that is in two of the
+    splits; and where all scored images are of one group, which tells nothing of others.
     """
     if by is None:
         return None
     of_split: dict[str, list[str]] = {}
     for key, images in splits.items():
-        if lacking := next((image for image in images if image.group is None), None):
-            raise ValueError(f"group={by}: {lacking.name} in {key} has no {by}")
-        of_split[key] = [str(image.group) for image in images]
+        if key != SYNTHETIC:
+            lacking = next((image for image in images if image.group is None), None)
+            if lacking is not None:
+                raise ValueError(f"group={by}: {lacking.name} has no {by} ({key}): {mend}")
+            of_split[key] = [str(image.group) for image in images]
     refuse_overlap(of_split, f"values of {by}")
-    names = [str(image.group) for image in scored]
-    found, numbers = np.unique(names, return_inverse=True)
+    scored = "test" if "test" in of_split else "val"
+    found, numbers = np.unique(of_split[scored], return_inverse=True)
     if len(found) < 2:
-        raise ValueError(f"group={by}: all {len(names)} images to be scored by are of one {by}, {found[0]}: none can be drawn")
+        raise ValueError(f"group={by}: all images of {scored} have the same {by}, {found[0]}: there must be several to draw")
     return Groups(by, numbers)

@@ -13,9 +13,10 @@ from eval.utility.detection.arms import compose_arms, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
 from eval.utility.detection.precision import METRICS, average_precision, coco_tools, evaluate
-from eval.utility.detection.scenes import CocoSet, Scene, open_coco
+from eval.utility.detection.scenes import Scene, open_coco
 from eval.utility.detection.training import detect, train_detector
 from eval.utility.detection.views import Viewer
+from eval.utility.groups import check_groups
 from eval.utility.recipe import RECIPE
 from eval.utility.study import Run, Scorer
 from eval.utility.training import device_of, uses_bf16
@@ -35,9 +36,9 @@ class DetectionTask:
         coco = open_coco(Path(config.images), Path(config.annotations))
         names = {key: names_in(key, path) for key in ("train", "val", "test") if (path := getattr(config, key))}
         refuse_overlap(names, "images")
-        _refuse_shared_groups(coco, names, config.group)
         self.categories = coco.categories
-        splits = {key: coco.scenes(listed, self.categories) for key, listed in names.items()}
+        splits = {key: coco.scenes(listed, self.categories, config.group) for key, listed in names.items()}
+        self.test_groups = check_groups(splits, config.group, f"it must be a field of its record in {coco.path}")
         synthetic = _synthetic(config, self.categories)
         everything = {**splits, "synthetic": synthetic}
         refuse_overlap(
@@ -102,16 +103,6 @@ def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
     if strange := [name for name in coco.categories if name not in categories]:
         raise ValueError(f"{coco.path}: the category {strange[0]!r} is none of the real ones ({', '.join(categories)})")
     return coco.scenes(sorted(coco.records), categories)
-
-
-def _refuse_shared_groups(coco: CocoSet, names: dict[str, list[str]], group: str | None) -> None:
-    if group is None:
-        return
-    records = {key: [coco.records[name] for name in listed if name in coco.records] for key, listed in names.items()}
-    for listed in records.values():
-        if lacking := next((record for record in listed if group not in record), None):
-            raise ValueError(f"group={group}: {lacking['file_name']} has no {group} in {coco.path}")
-    refuse_overlap({key: [str(r[group]) for r in listed] for key, listed in records.items()}, f"values of {group}")
 
 
 def _viewer(train: list[Scene], synthetic: list[Scene], config: DetectionConfig) -> Viewer:
