@@ -230,7 +230,12 @@ def test_a_group_is_a_field_of_a_record_of_its_attributes_or_the_files_folder(tm
     whole["images"][1] |= {"file_name": "p1/001.png", "attributes": {"patient": 7, "scene": "ignored"}}
     (folder / "annotations.json").write_text(json.dumps(whole))
     coco = open_coco(folder / "images", folder / "annotations.json")
-    for group, expected in {None: [None, None], "scene": ["0", "0"], "patient": [None, "7"], "folder": [None, "p1"]}.items():
+    for group, expected in {
+        None: [None, None],
+        "scene": ["0", "0"],
+        "patient": [None, "7"],
+        "folder": [None, "p1"],
+    }.items():
         assert [each.group for each in coco.scenes(["000.png", "p1/001.png"], coco.categories, group)] == expected
 
 

@@ -33,7 +33,7 @@ class Grouped(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """Its path below its folder, with forward slashes."""
         ...
 
     @property
@@ -61,5 +61,7 @@ def check_groups(splits: Mapping[str, Sequence[Grouped]], by: str | None, mend: 
     scored = "test" if "test" in of_split else "val"
     found, numbers = np.unique(of_split[scored], return_inverse=True)
     if len(found) < 2:
-        raise ValueError(f"group={by}: all images of {scored} have the same {by}, {found[0]}: there must be several to draw")
+        raise ValueError(
+            f"group={by}: all images of {scored} have the same {by}, {found[0]}: there must be several to draw"
+        )
     return Groups(by, numbers)

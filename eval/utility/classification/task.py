@@ -15,6 +15,8 @@ from eval.utility.classification.figures import confusion, figures, macro_f1, re
 from eval.utility.classification.network import build_classifier
 from eval.utility.classification.training import Looker, classify, train_classifier
 from eval.utility.config import refuse_overlap
+from eval.utility.folders import GROUPS_MEND
+from eval.utility.groups import check_groups
 from eval.utility.recipe import RECIPE
 from eval.utility.study import Run, Scorer
 from eval.utility.training import device_of
@@ -32,6 +34,7 @@ class ClassificationTask:
         examples = read_examples(config)
         splits, self.classes, self.channels = examples.splits, examples.classes, examples.channels
         refuse_overlap({key: [example.sha256 for example in each] for key, each in splits.items()}, "pixels")
+        self.test_groups = check_groups(splits, config.group, GROUPS_MEND)
         counts = Counter(example.label for example in splits["train"])
         self.rarest = min(self.classes, key=lambda name: counts[name])
         self.metrics = ("macro-F1", "accuracy", f"recall of {self.rarest}")

@@ -24,6 +24,8 @@ class Pair:
     name: str
     image: Num[np.ndarray, "c h w"]
     label_map: UInt8[np.ndarray, "h w"]
+    group: str | None = None
+    """The patient or scene that it is of, where that was asked for."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,8 +67,9 @@ def read_pairs(config: SegmentationConfig) -> Pairs:
     names = list(dict.fromkeys(name for value, name in _sorted(table) if value in used and name != BACKGROUND))
     if not names:
         raise ValueError(f"train={config.train}: no mask holds anything but the background")
+    groups = {key: config.groups(key, list(folder.images)) for key, folder in folders.items()}
     found = {
-        key: [_pair(folder, name, folder.names or table, names, key) for name in folder.images]
+        key: [_pair(folder, name, folder.names or table, names, key, groups[key].get(name)) for name in folder.images]
         for key, folder in folders.items()
     }
     splits = config.splits(found)
@@ -120,7 +123,7 @@ def _check_depth(folders: dict[str, _Coded]) -> None:
             raise ValueError(f"{key}: holds {other} pixels, train {first}: store all alike")
 
 
-def _pair(folder: _Coded, name: str, table: dict[Value, str], names: list[str], key: str) -> Pair:
+def _pair(folder: _Coded, name: str, table: dict[Value, str], names: list[str], key: str, group: str | None) -> Pair:
     codes, places = np.unique(folder.masks[name], return_inverse=True)
     labels = []
     for code in codes.tolist():
@@ -133,4 +136,4 @@ def _pair(folder: _Coded, name: str, table: dict[Value, str], names: list[str], 
             )
         labels.append(0 if called == BACKGROUND else 1 + names.index(called))
     label_map = np.array(labels, np.uint8)[places.reshape(folder.masks[name].shape)]
-    return Pair(name, folder.images[name], label_map)
+    return Pair(name, folder.images[name], label_map, group)

@@ -8,6 +8,8 @@ from torch import nn
 
 from eval.utility.arms import TrainingSet, fingerprint, make_arms, pixel_hash
 from eval.utility.config import refuse_overlap
+from eval.utility.folders import GROUPS_MEND
+from eval.utility.groups import check_groups
 from eval.utility.recipe import RECIPE
 from eval.utility.segmentation.arms import arm_makers
 from eval.utility.segmentation.config import SegmentationConfig
@@ -31,6 +33,7 @@ class SegmentationTask:
         pairs = read_pairs(config)
         splits, self.names = pairs.splits, pairs.names
         refuse_overlap({key: [pixel_hash(pair.image) for pair in each] for key, each in splits.items()}, "pixels")
+        self.test_groups = check_groups(splits, config.group, GROUPS_MEND)
         self.metrics = ("Dice", *(f"Dice of {name}" for name in self.names)) if len(self.names) > 1 else ("Dice",)
         self.scored = splits.get("test", splits["val"])
         self.test_images = len(self.scored)
