@@ -5,6 +5,7 @@ from typing import Any
 
 from eval.html_sections import details, number, section, table
 from eval.plots import Scale, interval_axis, interval_plot, interval_scale
+from eval.study_file import tested_on
 
 
 def privacy(audit: dict[str, Any]) -> str:
@@ -38,7 +39,7 @@ def utility(study: dict[str, Any]) -> str:
     compared = [arm for arm in study["arms"] if arm["minus_best_control"]]
     lead = (
         f"{study['task'].capitalize()} trained on each set in the same way, {study['seeds']} seeds, tested on "
-        f"{study['test_images']} real images. Each row is {metric} minus that of the best arm that saw no synthetic image, "
+        f"{tested_on(study)}. Each row is {metric} minus that of the best arm that saw no synthetic image, "
         f"{best}, with its paired 95 % interval; the dot is hollow where the interval holds 0."
     )
     plots = differences(compared, metric, "minus_best_control") if compared else ""

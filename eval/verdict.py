@@ -3,6 +3,8 @@
 from statistics import NormalDist
 from typing import Any
 
+from eval.study_file import tested_on
+
 LEAST_REACH = 0.5  # of the floor: where a share falls below, the answer is no
 UNSEEN_LOSS = 0.2  # of the floor: where as much could be lost unseen, a yes cannot be given
 
@@ -166,8 +168,8 @@ def _useful(study: dict[str, Any] | None) -> Question:
     chosen = f", widened for the choice among {len(arms)} arms" if len(arms) > 1 else ""
     said = (
         f"{best['arm']}: {metric} {difference:+.3f} [{low:+.3f}, {high:+.3f}{chosen}] over the best control, "
-        f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)} and "
-        f"{study['test_images']} real test images."
+        f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)}, "
+        f"tested on {tested_on(study)}."
     )
     warnings = [f"W{sentence[1:]}." for sentence in study["verdict"] if sentence.startswith("warning: ")]
     if study["seeds"] == 1:
