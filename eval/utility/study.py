@@ -112,7 +112,8 @@ def _load(out: Path, arm: str, seed: int, identity: dict[str, Any]) -> Run | Non
     for key in {**before, **now}:
         if before.get(key) != now.get(key):
             raise ValueError(
-                f"out={out}: {path.name} was made with {key}={before.get(key)}, now {key}={now.get(key)}: choose another out"
+                f"out={out}: {path.name} was made with {key}={before.get(key)}, now {key}={now.get(key)}: choose another out, "
+                "or delete that file to make it anew"
             )
     return Run(scores, records, {key: value for key, value in stored.items() if key not in ("arm", "seed")})
 

@@ -12,7 +12,7 @@ from eval.decode import decode
 from eval.fit import fit_image
 from eval.images import open_folder
 from eval.labels import read_labels
-from eval.utility.arms import pixel_hash
+from eval.utility.arms import fingerprint, pixel_hash
 from eval.utility.classification.config import ClassificationConfig
 from eval.utility.groups import SYNTHETIC
 
@@ -59,6 +59,11 @@ def read_examples(config: ClassificationConfig) -> Examples:
     _check_classes(splits, classes, config)
     channels = max(len(example.image) for examples in splits.values() for example in examples)
     return Examples(splits, classes, kinds["train"] == "uint8", channels)
+
+
+def examples_hash(examples: list[Example]) -> str:
+    """A hash of pixels and classes, in their order."""
+    return fingerprint(part for example in examples for part in (example.sha256, example.label))
 
 
 def _read(key: str, root: Path, config: ClassificationConfig) -> tuple[str, list[Example]]:

@@ -1,13 +1,12 @@
 """The detection task: reads its images, refuses leaks, and trains and scores one arm with one seed."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, chosen_arms, pixel_hash
+from eval.utility.arms import TrainingSet, chosen_arms, pixel_hash, set_hashes
 from eval.utility.config import names_in, refuse_overlap
 from eval.utility.detection.arms import compose_arms, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
@@ -17,9 +16,8 @@ from eval.utility.detection.scenes import Scene, open_coco
 from eval.utility.detection.training import detect, train_detector
 from eval.utility.detection.views import Viewer
 from eval.utility.groups import check_groups
-from eval.utility.recipe import RECIPE
 from eval.utility.study import Run, Scorer
-from eval.utility.training import device_of, uses_bf16
+from eval.utility.training import device_of, precision_of, recipe_of
 from eval.utility.windows import pixel_scale
 
 
@@ -52,17 +50,14 @@ class DetectionTask:
         sets = compose_arms(splits["train"], splits["val"], synthetic, config.ratios)
         self.sets = {name: sets[name] for name in chosen_arms(config.arms, list(sets))}
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
-        self._identities = {name: self._identity(chosen) for name, chosen in self.sets.items()}
+        self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}
 
     def identity(self, arm: str) -> dict[str, Any]:
         """The recipe, and hashes of the images to train, choose and score by."""
         return self._identities[arm]
 
-    def _identity(self, chosen: TrainingSet[Scene]) -> dict[str, Any]:
-        settings = asdict(self.config)
-        sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": self.scored}
-        recipe = {key: settings[key] for key in ("detector", *RECIPE)}
-        return recipe | {key: scene_fingerprint(scenes) for key, scenes in sets.items()}
+    def _identity(self, chosen: TrainingSet[Scene], real: list[Scene]) -> dict[str, Any]:
+        return recipe_of(self.config, "detector") | set_hashes(chosen, self.scored, real, scene_fingerprint)
 
     def train_and_score(self, arm: str, seed: int) -> Run:
         """Train, keep the weights that are best on the arm's validation images, and detect in the test images."""
@@ -85,7 +80,7 @@ class DetectionTask:
         config, scale = self.config, self.viewer.scale
         return build_detector(
             config.detector, num_classes=len(self.categories), size=config.size, mean=scale.mean, std=scale.std,
-            bf16=uses_bf16(config, self.device),
+            bf16=precision_of(config) == "bf16",
         )  # fmt: skip
 
     def scorer(self, records: Any) -> Scorer:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from eval.decode import decode
 from eval.images import find_images
-from eval.utility.arms import pixel_hash
+from eval.utility.arms import fingerprint, pixel_hash
 from eval.utility.segmentation.config import SegmentationConfig, mask_folder
 from eval.utility.segmentation.masks import Value, names_of_values, read_mask, read_names, value_of
 
@@ -81,9 +81,9 @@ def read_pairs(config: SegmentationConfig) -> Pairs:
     return Pairs(splits, names)
 
 
-def pair_hash(pair: Pair) -> str:
-    """A hash of image and labels."""
-    return pixel_hash(pair.image) + pixel_hash(pair.label_map)
+def pairs_hash(pairs: list[Pair]) -> str:
+    """A hash of images and labels, in their order."""
+    return fingerprint(pixel_hash(pair.image) + pixel_hash(pair.label_map) for pair in pairs)
 
 
 def _sorted(table: dict[Value, str]) -> list[tuple[Value, str]]:
