@@ -389,7 +389,7 @@ def deep(root):
         (lambda root: deep(root / "val"), "val: holds integer pixels, train uint8: store all alike"),
         (
             lambda root: (root / "test" / "a" / "000.png").write_bytes((root / "train" / "a" / "000.png").read_bytes()),
-            "train and test share 1 pixels",
+            "train and test share 1 images by their pixels, the first a/000.png and a/000.png: ",
         ),
         (
             lambda root: (root / "synthetic" / "manifest.jsonl").write_text(

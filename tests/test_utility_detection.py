@@ -291,14 +291,16 @@ def test_what_would_make_the_test_no_test_is_refused(sets, tmp_path, capsys):
     images = sets["images"]
     (images / "009.png").write_bytes((images / "000.png").read_bytes())
     assert command(sets) == 2
-    assert "train and test share 1 pixels" in capsys.readouterr().err
+    assert "train and test share 1 images by their pixels, the first 000.png and 009.png: " in capsys.readouterr().err
     (sets["synthetic"] / "images" / "000.png").write_bytes((images / "008.png").read_bytes())
     (images / "009.png").write_bytes((images / "008.png").read_bytes()[::-1])
     assert command(sets) == 2
     assert "009.png: cannot identify" in capsys.readouterr().err
     write_names(tmp_path / "test.txt", range(6, 9))
     assert command(sets) == 2
-    assert "test and synthetic share 1 pixels" in capsys.readouterr().err
+    assert (
+        "test and synthetic share 1 images by their pixels, the first 008.png and 000.png: " in capsys.readouterr().err
+    )
 
 
 def test_synthetic_images_need_a_test_set_and_a_task_needs_a_name(sets, capsys):
@@ -330,6 +332,24 @@ def test_broken_annotations_are_named(sets, capsys, spoil, message):
     sets["annotations"].write_text(json.dumps(whole))
     assert command(sets) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "of", "images", "arms"),
+    [
+        ("train", "annotations", range(1, 5), "[real]"),
+        ("val", "annotations", range(5, 7), "[real]"),
+        ("test", "annotations", range(7, 11), "[real]"),
+        ("synthetic, for validation", "synthetic", range(9, 13), "[real,synthetic_only]"),
+    ],
+)
+def test_images_without_any_object_are_refused_for_they_have_no_score(sets, capsys, key, of, images, arms):
+    file = sets[of] if of == "annotations" else sets[of] / "annotations.json"
+    whole = json.loads(file.read_text())
+    whole["annotations"] = [row for row in whole["annotations"] if row["image_id"] not in images]
+    file.write_text(json.dumps(whole))
+    assert command(sets, f"arms={arms}") == 2
+    assert f"error: {key}: none of its {len(images)} images has an object" in capsys.readouterr().err
 
 
 def test_another_category_or_depth_of_synthetic_images_is_refused(sets, capsys):

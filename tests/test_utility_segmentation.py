@@ -383,7 +383,7 @@ def blank(root, key, value):
             lambda root: (root / "test" / "images" / "000.png").write_bytes(
                 (root / "synthetic" / "images" / "000.png").read_bytes()
             ),
-            "test and synthetic share 1 pixels",
+            "test and synthetic share 1 images by their pixels, the first 000.png and 000.png: ",
         ),
     ],
 )

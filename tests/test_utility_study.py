@@ -80,9 +80,10 @@ def test_a_changed_setting_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(ValueError, match=r"real_0.json was made with recipe=1, now recipe=2: choose another out"):
         run_study(changed, 1, tmp_path, quiet)
     assert changed.trained == []
-    (tmp_path / "runs" / "real_0.json").write_text("{")
-    with pytest.raises(ValueError, match=r"real_0.json: is not a run's file"):
-        run_study(Coins({"real": 0.5}), 1, tmp_path, quiet)
+    for content in ("{", "[]", "{}", "3"):
+        (tmp_path / "runs" / "real_0.json").write_text(content)
+        with pytest.raises(ValueError, match=r"real_0.json: is not a run's file"):
+            run_study(Coins({"real": 0.5}), 1, tmp_path, quiet)
 
 
 def spread_of(scorers, images, draws=4000):

@@ -106,7 +106,7 @@ def _load(out: Path, arm: str, seed: int, identity: dict[str, Any]) -> Run | Non
     try:
         stored = json.loads(path.read_bytes())
         scores, records, before = stored.pop("scores"), stored.pop("records"), stored.pop("identity")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path}: is not a run's file ({type(error).__name__}: {error}); delete it") from error
     now = json.loads(json.dumps(identity))
     for key in {**before, **now}:

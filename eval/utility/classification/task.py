@@ -13,7 +13,7 @@ from eval.utility.classification.examples import Example, examples_hash, read_ex
 from eval.utility.classification.figures import confusion, figures, macro_f1, recalls
 from eval.utility.classification.network import build_classifier
 from eval.utility.classification.training import Looker, classify, train_classifier
-from eval.utility.config import refuse_overlap
+from eval.utility.config import refuse_copies
 from eval.utility.folders import GROUPS_MEND
 from eval.utility.groups import check_groups
 from eval.utility.study import Run, Scorer
@@ -31,7 +31,7 @@ class ClassificationTask:
         self.config = config
         examples = read_examples(config)
         splits, self.classes, self.channels = examples.splits, examples.classes, examples.channels
-        refuse_overlap({key: [example.sha256 for example in each] for key, each in splits.items()}, "pixels")
+        refuse_copies({key: [(example.sha256, example.name) for example in each] for key, each in splits.items()})
         self.test_groups = check_groups(splits, config.group, GROUPS_MEND)
         counts = Counter(example.label for example in splits["train"])
         self.rarest = min(self.classes, key=lambda name: counts[name])

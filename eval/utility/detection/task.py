@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from eval.utility.arms import TrainingSet, chosen_arms, pixel_hash, set_hashes
-from eval.utility.config import names_in, refuse_overlap
+from eval.utility.config import names_in, refuse_copies, refuse_overlap
 from eval.utility.detection.arms import compose_arms, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
@@ -39,16 +39,16 @@ class DetectionTask:
         self.test_groups = check_groups(splits, config.group, f"it must be a field of its record in {coco.path}")
         synthetic = _synthetic(config, self.categories)
         everything = {**splits, "synthetic": synthetic}
-        refuse_overlap(
-            {key: [pixel_hash(scene.image) for scene in scenes] for key, scenes in everything.items()}, "pixels"
-        )
+        refuse_copies({key: [(pixel_hash(s.image), s.name) for s in scenes] for key, scenes in everything.items()})
         self.scored = splits.get("test", splits["val"])
         self.test_images = len(self.scored)
-        if not any((~scene.crowd).any() for scene in self.scored):
-            raise ValueError(f"{'test' if config.test else 'val'}: none of its {self.test_images} images has an object")
+        _refuse_without_objects(splits)
         self.viewer = _viewer(splits["train"], synthetic, config)
         sets = compose_arms(splits["train"], splits["val"], synthetic, config.ratios)
         self.sets = {name: sets[name] for name in chosen_arms(config.arms, list(sets))}
+        if "synthetic_only" in self.sets:  # in other arms there are real images, too
+            only = self.sets["synthetic_only"]
+            _refuse_without_objects({"synthetic, for training": only.train, "synthetic, for validation": only.val})
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
         self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}
 
@@ -98,6 +98,13 @@ def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
     if strange := [name for name in coco.categories if name not in categories]:
         raise ValueError(f"{coco.path}: the category {strange[0]!r} is none of the real ones ({', '.join(categories)})")
     return coco.scenes(sorted(coco.records), categories)
+
+
+def _refuse_without_objects(splits: dict[str, list[Scene]]) -> None:
+    """ValueError for images none of which has an object: there is nothing to learn, or no average precision."""
+    for key, scenes in splits.items():
+        if not any((~scene.crowd).any() for scene in scenes):
+            raise ValueError(f"{key}: none of its {len(scenes)} images has an object")
 
 
 def _viewer(train: list[Scene], synthetic: list[Scene], config: DetectionConfig) -> Viewer:

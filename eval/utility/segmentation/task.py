@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
-from eval.utility.config import refuse_overlap
+from eval.utility.config import refuse_copies
 from eval.utility.folders import GROUPS_MEND
 from eval.utility.groups import check_groups
 from eval.utility.segmentation.arms import arm_makers
@@ -30,7 +30,7 @@ class SegmentationTask:
         self.config = config
         pairs = read_pairs(config)
         splits, self.names = pairs.splits, pairs.names
-        refuse_overlap({key: [pixel_hash(pair.image) for pair in each] for key, each in splits.items()}, "pixels")
+        refuse_copies({key: [(pixel_hash(pair.image), pair.name) for pair in each] for key, each in splits.items()})
         self.test_groups = check_groups(splits, config.group, GROUPS_MEND)
         self.metrics = ("Dice", *(f"Dice of {name}" for name in self.names)) if len(self.names) > 1 else ("Dice",)
         self.scored = splits.get("test", splits["val"])
