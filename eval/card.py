@@ -112,7 +112,7 @@ def title_of(name: str) -> str:
     if kind in ("bias", "skew"):
         words = rest.removeprefix("attribute_").replace("_", " ")
         words = f"shares of {words}" if kind == "bias" else f"lost variety of {words}"
-    return f"SAR: {words[4:]}" if kind == "sar" else words[0].upper() + words[1:]
+    return f"SAR: {words[4:].replace('glcm', 'GLCM')}" if kind == "sar" else words[0].upper() + words[1:]
 
 
 def question_of(name: str) -> str:

@@ -88,12 +88,17 @@ def head(card: dict[str, Any], sides: str) -> str:
 
 def _tile(question: dict[str, str]) -> str:
     lines = "".join(
-        f'<p class="{name}">{escape(question[name])}</p>' for name in ("trusted", "doubted") if question[name]
+        f'<p class="{name}">{_unbroken(question[name])}</p>' for name in ("trusted", "doubted") if question[name]
     )
     return (
         f'<section class="tile {escape(question["level"])}"><h2>{escape(question["question"])}</h2>'
         f'<p class="answer">{escape(question["answer"])}</p>{lines}</section>'
     )
+
+
+def _unbroken(text: str) -> str:
+    """Escaped, and no line ends between a figure and what it counts."""
+    return escape(text).replace("n = ", "n&nbsp;=&nbsp;").replace(" %", "&nbsp;%")
 
 
 def _grids(pictures: Pictures) -> str:
@@ -217,8 +222,9 @@ def _copies(card: dict[str, Any], pictures: Pictures) -> str:
     copies = card["copies"]
     sheet = "".join(_figure(picture) for picture in pictures.pairs)
     lead = (
-        "The pairs of a synthetic image (left) and a real one (right) that are most alike in grey; shifts of a few pixels, "
-        f"flips and quarter turns are allowed for. Exact copies: {copies['exact']}."
+        "Synthetic images (left) beside the real ones (right) that they are most like in grey, the closest pair of each real "
+        "image, the closest of all first; shifts of a few pixels, flips and quarter turns are allowed for. Exact copies: "
+        f"{copies['exact']}."
     )
     rows = [
         [*(_below(card, side, pair[side]) for side in ("synthetic", "real")), f"{pair['distance']:.4f}"]

@@ -16,15 +16,18 @@ def privacy(audit: dict[str, Any]) -> str:
         return said
     scale, drawn = Scale(0.0, 1.0), []
     for of in dict.fromkeys(row["of"] for row in audit["rows"]):
-        drawn.append(f"<h3>{escape(of)}</h3>")
+        drawn.append(f"<h3>{escape(of[:1].upper() + of[1:])}</h3>")
         drawn += [_chance(row, scale) for row in audit["rows"] if row["of"] == of]
     drawn.append(f'<div class="row last"><span class="name"></span><div>{interval_axis(scale)}</div></div>')
-    lead = "<p>The line is what chance alone would give, the bar the 95 % interval, hollow where it holds the line.</p>"
+    lead = (
+        "<p>The line is what chance alone would give, the bar the 95 % interval; the dot is full where all of the bar lies "
+        "above the line.</p>"
+    )
     return f'{said}{lead}<div class="plots">{"".join(drawn)}</div>'
 
 
 def _chance(row: dict[str, Any], scale: Scale) -> str:
-    plot = interval_plot(row["name"], (row["low"], row["value"], row["high"]), row["expected"], scale)
+    plot = interval_plot(row["name"], (row["low"], row["value"], row["high"]), row["expected"], scale, above=True)
     return (
         f'<div class="row"><span class="name">{escape(row["name"])}</span>{plot}'
         f'<span class="values"><b>{number(row["value"])}</b> <span>by chance {number(row["expected"])}</span></span>'

@@ -76,7 +76,8 @@ def likeness(card: dict[str, Any], question: str, shares: tuple[str, ...], thing
     title, n = f"{question.capitalize()}?", _sizes(figures)
     reached = " ".join(_SENTENCES[name](figure, things) for name, figure in known.items())
     if worse:
-        told = f"Told from real {things} by {len(worse)} of {len(figures)} measures at n = {n}."
+        names = ", ".join(figure["title"] for figure in worse)
+        told = f"Told from real {things} by {len(worse)} of {len(figures)} measures at n = {n}: {names}."
         low = [f for f in known.values() if f["worse"] and f["synthetic"]["mean"] < LEAST_REACH * f["floor"]["mean"]]
         if low:
             return answered(title, "No", "no", doubted=f"{reached} {told}")
@@ -84,9 +85,7 @@ def likeness(card: dict[str, Any], question: str, shares: tuple[str, ...], thing
     blind = [f for f in known.values() if -f["excess"]["low"] >= UNSEEN_LOSS * f["floor"]["mean"]]
     if blind:
         names = " and ".join(figure["title"].lower() for figure in blind)
-        doubted = (
-            f"No measure tells a difference, but at n = {n} a loss of {UNSEEN_LOSS:.0%} of {names} would go unseen."
-        )
+        doubted = f"No measure tells a difference, but at n = {n} a loss of {percent(UNSEEN_LOSS)} of {names} would go unseen."
         return answered(title, "Cannot be told", "open", doubted=doubted)
     return answered(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
 

@@ -119,7 +119,10 @@ def test_one_seed_tells_nothing_of_others(studied):
 
 def test_the_n_of_figures_that_differ_in_it_is_given_as_a_range():
     _, questions = verdict_of(sar_looks=figure(0.5, 0.1, n=200))
-    assert "Told from real images by 1 of 4 measures at n = 100 to 200." in questions["Faithful?"]["doubted"]
+    assert (
+        "Told from real images by 1 of 4 measures at n = 100 to 200: SAR: equivalent looks."
+        in questions["Faithful?"]["doubted"]
+    )
 
 
 def test_the_mix_is_asked_for_where_it_was_measured():

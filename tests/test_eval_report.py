@@ -123,6 +123,8 @@ def test_sections_are_there_only_where_the_card_has_them(full):
         assert text in plain
     assert "/s/images/1.png" not in plain
     assert "Mind this." in page
+    assert "90&nbsp;% of the synthetic images" in plain
+    assert "at n&nbsp;=&nbsp;100" in plain
 
 
 def numbers(svg, name, attribute):
@@ -178,6 +180,10 @@ def test_intervals_stand_beside_their_mark():
     assert numbers(svg, "mean", "cx") == pytest.approx([74])
     assert 'class="mean outside"' in svg
     assert 'class="mean inside"' in interval_plot("+1", (-0.02, 0.05, 0.08), 0.0, scale)
+    below = (-0.08, -0.05, -0.02)
+    assert 'class="mean outside"' in interval_plot("-1", below, 0.0, scale)
+    assert 'class="mean inside"' in interval_plot("fewer than by chance", below, 0.0, scale, above=True)
+    assert 'class="mean outside"' in interval_plot("more than by chance", (0.02, 0.05, 0.08), 0.0, scale, above=True)
 
 
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (-0.19, 0.09), (-3e-4, 1e-4), (12.0, 900.0)])
