@@ -13,6 +13,7 @@ from PIL import Image
 
 from eval.card import build_card
 from eval.html import Picture, Pictures, report_html
+from eval.html_sections import prose
 from eval.plots import Scale, floor_plot, floor_scale, in_floors, interval_axis, interval_plot, share_plot
 from eval.study_file import read_study
 
@@ -125,6 +126,12 @@ def test_sections_are_there_only_where_the_card_has_them(full):
     assert "Mind this." in page
     assert "90&nbsp;% of the synthetic images" in plain
     assert "at n&nbsp;=&nbsp;100" in plain
+
+
+def test_prose_has_true_minus_signs_and_does_not_break_off_a_figure():
+    assert prose("+2: -0.016 [-0.03, -0.001], 4.3% or 95 % at n = 20 & x-2") == (
+        "+2: −0.016 [−0.03, −0.001], 4.3&nbsp;% or 95&nbsp;% at n&nbsp;=&nbsp;20 &amp; x-2"
+    )
 
 
 def numbers(svg, name, attribute):

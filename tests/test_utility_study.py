@@ -189,13 +189,13 @@ def test_groups_widen_the_intervals_and_are_counted_and_named(tmp_path):
     assert said in table(grouped, task.metrics)
     assert not any("groups" in line for line in plain["verdict"])
     few, _ = summary_of(tmp_path, chances, groups=Groups("scene", np.arange(IMAGES) % 4))
-    assert "warning: 4 groups are few: the intervals say little about others" in few["verdict"]
+    assert "warning: few groups (4): the intervals say little about others" in few["verdict"]
 
 
 def test_no_gain_and_a_loss_are_said_too(tmp_path):
     summary, _ = summary_of(tmp_path, {"real": 0.6, "control": 0.5, "+1": 0.6, "+2": 0.4}, seed_noise=0.02)
     assert summary["best_control"] == "real"
-    assert summary["verdict"][0].startswith("+2: a loss over the best control, real (accuracy -0.")
+    assert summary["verdict"][0].startswith("+2: a loss against the best control, real (accuracy -0.")
     assert summary["verdict"][1].startswith("+1: no gain over the best control, real (accuracy +0.000")
     assert summary["verdict"][2] == "knee: none"
     assert summary["knee"] is None
@@ -210,7 +210,7 @@ def test_an_arm_with_a_control_of_its_own_is_compared_with_it_too(tmp_path):
     gap = summary["arms"][-1]["minus_own_control"]["accuracy"]
     assert gap["difference"] == pytest.approx(means["filled"] - means["weighted"])
     assert 0 < gap["low"] < gap["difference"] < gap["high"]
-    assert summary["verdict"][0].startswith("filled: a loss over the best control, control (")
+    assert summary["verdict"][0].startswith("filled: a loss against the best control, control (")
     assert summary["verdict"][1].startswith("filled against weighted, its own control: a gain in accuracy (+0.")
     head, *rows = table(summary, task.metrics).splitlines()
     assert head.endswith("accuracy minus its own control")
@@ -226,7 +226,7 @@ def test_controls_alone_have_no_verdict_and_few_seeds_and_stuck_ones_are_named(t
     assert summary["verdict"] == [
         "no synthetic arm was run; the best control is real",
         "warning: control did not converge with seed 0, 1: tune the recipe on validation before comparing",
-        "warning: 2 seeds are few: the intervals say little about other seeds",
+        "warning: few seeds (2): the intervals say little about others",
     ]
 
 

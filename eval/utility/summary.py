@@ -79,8 +79,8 @@ def _verdict(task: Task, best: str, to_real: Any, to_best: Any, to_own: Any, kne
         (name for name, arm in task.arms.items() if arm.kind == "synthetic"), key=lambda n: -(task.arms[n].ratio or 0)
     ):
         real, control = to_real[name][metric], to_best[name][metric]
-        against = f"{name}: {_word(control)} over the best control, {best} ({metric} {_signed(control)})"
-        said.append(against if best == BASELINE else f"{against}; {_word(real)} over {BASELINE} ({_signed(real)})")
+        against = f"{name}: {_against(control)} the best control, {best} ({metric} {_signed(control)})"
+        said.append(against if best == BASELINE else f"{against}; {_against(real)} {BASELINE} ({_signed(real)})")
         if name in to_own:
             each = (f"{_word(gap)} in {m} ({_signed(gap)})" for m, gap in to_own[name].items())
             said.append(f"{name} against {task.arms[name].control}, its own control: {', '.join(each)}")
@@ -107,14 +107,18 @@ def _warnings(task: Task, by_seed: np.ndarray) -> list[str]:
                 "tune the recipe on validation before comparing"
             )
     if by_seed.shape[1] < 5:
-        said.append(f"warning: {by_seed.shape[1]} seeds are few: the intervals say little about other seeds")
+        said.append(f"warning: few seeds ({by_seed.shape[1]}): the intervals say little about others")
     if task.test_groups is not None and task.test_groups.count < FEW_GROUPS:
-        said.append(f"warning: {task.test_groups.count} groups are few: the intervals say little about others")
+        said.append(f"warning: few groups ({task.test_groups.count}): the intervals say little about others")
     return said
 
 
 def _word(value: Interval) -> str:
     return {1: "a gain", 0: "no gain", -1: "a loss"}[value.sign]
+
+
+def _against(value: Interval) -> str:
+    return f"{_word(value)} {'against' if value.sign < 0 else 'over'}"
 
 
 def _signed(value: Interval) -> str:
