@@ -40,10 +40,11 @@ def utility(study: dict[str, Any]) -> str:
     metric, best = study["metrics"][0], study["best_control"]
     sentences = "".join(f"<li>{prose(sentence)}</li>" for sentence in study["verdict"])
     compared = [arm for arm in study["arms"] if arm["minus_best_control"]]
+    seeds = f"{study['seeds']} seed{'s' * (study['seeds'] != 1)}"
     lead = (
-        f"{study['task'].capitalize()} trained on each set in the same way, {study['seeds']} "
-        f"seed{'s' * (study['seeds'] != 1)}, tested on {tested_on(study)}. Each row is {metric} minus that of the best arm that saw no synthetic image, "
-        f"{best}, with its paired 95 % interval; the dot is hollow where the interval holds 0."
+        f"{study['task'].capitalize()} trained on each set in the same way, {seeds}, tested on {tested_on(study)}. Each row is "
+        f"{metric} minus that of the best arm that saw no synthetic image, {best}, with its paired 95 % interval; the dot is "
+        "hollow where the interval holds 0."
     )
     plots = differences(compared, metric, "minus_best_control") if compared else ""
     head = ["arm", "training, validation", *study["metrics"], f"{metric} minus best control"]
