@@ -11,7 +11,7 @@ from utility_files import run_lengths, scene, write_detection_set, write_names
 pytest.importorskip("pycocotools.cocoeval")
 from eval.utility.__main__ import main
 from eval.utility.arms import TrainingSet
-from eval.utility.detection.arms import compose_arms, scene_fingerprint
+from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DETECTOR_NAMES, DetectionConfig
 from eval.utility.detection.detector import DETECTORS, build_detector
 from eval.utility.detection.paste import copy_paste, object_mask
@@ -120,7 +120,7 @@ def many(count: int, value: int) -> list:
 
 def test_each_arm_holds_exactly_what_it_says():
     train, val, synthetic = many(4, 100), many(2, 150), many(60, 200)
-    arms = compose_arms(train, val, synthetic, [2, 10])
+    arms = {name: make() for name, make in arm_makers(train, val, synthetic, [2, 10]).items()}
     assert list(arms) == ["real", "no_augmentation", "duplicated", "copy_paste", "+2", "+10", "synthetic_only"]
     counts = {name: (len(chosen.train), len(chosen.val)) for name, chosen in arms.items()}
     assert counts == {
@@ -136,11 +136,11 @@ def test_each_arm_holds_exactly_what_it_says():
     assert arms["+2"].train[4:] == synthetic[:8]
     assert arms["+10"].val == [*val, *synthetic[40:60]]
     assert arms["+2"].val == [*val, *synthetic[40:44]]
-    assert list(compose_arms(train, val, [], [2])) == ["real", "no_augmentation", "duplicated", "copy_paste"]
+    assert list(arm_makers(train, val, [], [2])) == ["real", "no_augmentation", "duplicated", "copy_paste"]
     with pytest.raises(
         ValueError, match="holds 59 images, but ratio 10 to 4 for training and 2 for validation takes 60"
     ):
-        compose_arms(train, val, synthetic[:59], [2, 10])
+        arm_makers(train, val, synthetic[:59], [2, 10])["+2"]()
 
 
 def test_a_share_of_real_images_is_kept_where_others_are_added():

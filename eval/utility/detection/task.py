@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, chosen_arms, pixel_hash, set_hashes
+from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
 from eval.utility.config import names_in, refuse_copies, refuse_overlap
-from eval.utility.detection.arms import compose_arms, scene_fingerprint
+from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
 from eval.utility.detection.precision import METRICS, average_precision, coco_tools, evaluate
@@ -44,8 +44,8 @@ class DetectionTask:
         self.test_images = len(self.scored)
         _refuse_without_objects(splits)
         self.viewer = _viewer(splits["train"], synthetic, config)
-        sets = compose_arms(splits["train"], splits["val"], synthetic, config.ratios)
-        self.sets = {name: sets[name] for name in chosen_arms(config.arms, list(sets))}
+        makers = arm_makers(splits["train"], splits["val"], synthetic, config.ratios)
+        self.sets = make_arms(config.arms, makers)
         if "synthetic_only" in self.sets:  # in other arms there are real images, too
             only = self.sets["synthetic_only"]
             _refuse_without_objects({"synthetic, for training": only.train, "synthetic, for validation": only.val})
