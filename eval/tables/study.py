@@ -38,7 +38,7 @@ def run_study(tables: Tables) -> dict[str, Any] | None:
             f"test={config.test}: its target {config.target} has one value alone, so no model can be tested"
         )
     models = available_models(config.models)
-    settings = {"seeds": config.seeds, "draws": config.draws, "seed": config.seed}
+    settings: dict[str, Any] = {"seeds": config.seeds, "draws": config.draws, "seed": config.seed}
     tuned = tune(problem, models, arms[REAL][0], trials=config.tune, seed=config.seed)
     trained = transfer(problem, arms, test, models=models, tuned=tuned, **settings)
     guess = transfer(problem, {GUESS: arms[REAL]}, test, models=["guess"], **settings)
