@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import hydra
@@ -15,6 +16,7 @@ from test_train import read_rows, tensors
 from conf.command_line import CONFIG_DIR, to_dataclass
 from conf.schema import register_configs
 from data.table_copies import RowCopyRate
+from generation.rows import RowDrawing
 from train import train
 from training.checkpoint import load_checkpoint
 
@@ -100,6 +102,61 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path) -> None:
     assert drawn(fewer).equals(found[:30]), "row i depends on (seed, i) alone"
     other = draw(run, "num_samples=30", "seed=4", out="other")
     assert not drawn(other).equals(drawn(fewer))
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """`interrupted(n)`: from the n-th chunk that is drawn on a signal comes with it; the chunks drawn, in their order."""
+    drawn_chunks, own = [], RowDrawing._chunk
+
+    def after(count):
+        def chunk(self, number, attempt, labels):
+            drawn_chunks.append((number, attempt))
+            if len(drawn_chunks) == count:
+                signal.raise_signal(signal.SIGTERM)
+            return own(self, number, attempt, labels)
+
+        drawn_chunks.clear()
+        monkeypatch.setattr(RowDrawing, "_chunk", chunk)
+        return drawn_chunks
+
+    return after
+
+
+def test_an_interrupted_call_goes_on(run, draw, capsys, interrupted) -> None:
+    """... to the same bytes; chunks that were drawn are not drawn again, unless a file of them is torn."""
+    whole = draw(run, "num_samples=3000", "seed=3", out="whole")
+    assert [path.name for path in sorted(whole.iterdir())] == ["samples.csv", "summary.json"]
+    chunks = interrupted(2)
+    out = draw(run, "num_samples=3000", "seed=3", exit_code=128 + signal.SIGTERM)
+    assert f"the same command carries on in {out}" in capsys.readouterr().err
+    assert chunks == [(0, 0), (1, 0)]
+    assert not (out / "samples.csv").exists()
+    draw(run, "num_samples=3000", "seed=4", exit_code=2)
+    assert "holds rows made with another seed: name another folder" in one_error(capsys)
+    torn = out / "chunks" / "000000_00.npz"
+    torn.write_bytes(torn.read_bytes()[:5000])
+    chunks = interrupted(0)
+    draw(run, "num_samples=3000", "seed=3")
+    assert chunks == [(0, 0), (2, 0)]
+    assert (out / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    assert [path.name for path in sorted(out.iterdir())] == ["samples.csv", "summary.json"]
+
+
+def test_an_interrupted_call_goes_on_to_other_numbers_and_attempts(run, draw, tmp_path, interrupted) -> None:
+    """More rows than were asked for, whose classes stand in the last chunk; and copies that are drawn again."""
+    earlier = draw(run, "num_samples=1100", "seed=3", out="earlier") / "samples.csv"
+    copies = f"reject_copies={earlier}"
+    whole = draw(run, "num_samples=1500", "seed=3", copies, out="whole")
+    interrupted(2)
+    draw(run, "num_samples=1030", "seed=3", copies, exit_code=128 + signal.SIGTERM)
+    chunks = interrupted(2)
+    draw(run, "num_samples=1500", "seed=3", copies, exit_code=128 + signal.SIGTERM)
+    assert chunks == [(1, 0), (0, 1)]  # the classes of chunk 1 are others now
+    out = draw(run, "num_samples=1500", "seed=3", copies)
+    assert (out / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (whole, out)]
+    assert summaries[0]["thrown"] == summaries[1]["thrown"] >= 1100
 
 
 def test_what_is_asked_for_is_what_comes(run, draw) -> None:
