@@ -37,9 +37,10 @@ class RowFolder:
         held, folder = _held(out), cls(out)
         if held is None and out.exists() and any(out.iterdir()):
             raise ValueError(f"out={out} is not empty and holds no rows of sample.py: name another folder")
-        for name, value in request.items() if held and folder.has_rows() else ():
-            if name not in VOLATILE and held.get(name) != json.loads(json.dumps(value)):
-                raise ValueError(f"out={out} holds rows made with another {name}: name another folder")
+        if held is not None and folder.has_rows():
+            for name, value in request.items():
+                if name not in VOLATILE and held.get(name) != json.loads(json.dumps(value)):
+                    raise ValueError(f"out={out} holds rows made with another {name}: name another folder")
         write_whole_text(folder.chunks / "request.json", json.dumps(request, indent=2) + "\n")
         return folder
 

@@ -232,6 +232,32 @@ def test_a_network_of_the_other_kind_is_refused(command, table, tmp_path, capsys
     assert not (tmp_path / "run").exists()
 
 
+def composed(*options: str):
+    register_configs()
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        return to_dataclass(hydra.compose("train", overrides=list(options)))
+
+
+def test_debug_presets_are_for_tables_too(command, table, tmp_path) -> None:
+    """`tiny` through the command; `overfit` learns its one row by heart."""
+    given = ["data=table", f"data.path={table}", "data.target=label"]
+    assert command("train", *given, "debug=tiny", f"run_dir={tmp_path / 'tiny'}") == 0
+    assert (tmp_path / "tiny" / "samples" / "step_000008.png").exists()
+    short = ["train.steps=100", "train.sample_every=0", "train.save_every=0"]
+    config = composed(*given, "debug=overfit", "model=tabular_resnet", f"run_dir={tmp_path / 'overfit'}", *short)
+    losses = [row["train/loss"] for row in read_rows(train(config)) if "train/loss" in row]
+    assert losses[-1] < 0.1 < 0.5 < losses[0]
+
+
+def test_a_debug_preset_asks_of_each_network_what_it_has() -> None:
+    assert composed("debug=tiny").model.base_channels == 32
+    assert composed("debug=tiny", "model.base_channels=64").model.base_channels == 64
+    assert composed("debug=tiny", "data=table_demo").train.steps == 8
+    for model in ("tabular_mlp", "tabular_resnet"):
+        assert composed("debug=overfit", "data=table_demo", f"model={model}").train.first_images == 1
+    assert composed("debug=overfit").train.first_images == 8
+
+
 PRESETS = [path for path in sorted(Path(CONFIG_DIR).glob("experiment/*.yaml")) if "/data: table" in path.read_text()]
 
 
