@@ -24,6 +24,7 @@ from data.table_given import place_cells, read_cells
 from data.table_real import RealRows, load_real_rows
 from data.table_spec import TableSpec, Texts
 from data.write_table import write_table
+from diffusion.gaussian import DiffusionConfig
 from diffusion.inpainting import InpaintConfig
 from diffusion.noise import ROWS_PER_CHUNK, RowNoise
 from diffusion.parts import Parts
@@ -148,7 +149,8 @@ def build_drawing(
     cells = {} if config.condition is None else read_cells(spec, config.condition)
     if cells and run_config.diffusion.clean_fraction == 0:
         raise ValueError(
-            "condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns"
+            "condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns: train anew, "
+            f"or on with init_from=, under diffusion.clean_fraction={DiffusionConfig.clean_fraction}"
         )
     device = choose_device(config.device)
     dtype = choose_precision("fp32" if config.precision == "auto" else config.precision, device)  # numbers need it

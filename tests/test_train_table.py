@@ -223,6 +223,17 @@ def test_wrong_options_are_one_line(run, draw, command, plain, capsys) -> None:
     assert "format=csv is not for images" in one_error(capsys)
 
 
+def test_a_network_that_never_saw_given_columns_is_refused_with_the_mend(run, draw, tmp_path, capsys) -> None:
+    state = load_checkpoint(run / "checkpoints" / "last.pt")
+    state["config"]["diffusion"]["clean_fraction"] = 0.0
+    torch.save(state, tmp_path / "old.pt")
+    draw(tmp_path / "old.pt", "condition={age: 40}", exit_code=2)
+    assert one_error(capsys) == (
+        "error: condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns: train anew, or "
+        "on with init_from=, under diffusion.clean_fraction=0.15"
+    )
+
+
 def test_a_network_of_the_other_kind_is_refused(command, table, tmp_path, capsys) -> None:
     given = ["data=table", f"data.path={table}", f"run_dir={tmp_path / 'run'}"]
     assert command("train", *given, "model=unet") == 2
