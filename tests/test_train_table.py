@@ -16,6 +16,8 @@ from test_train import read_rows, tensors
 from conf.command_line import CONFIG_DIR, to_dataclass
 from conf.schema import register_configs
 from data.table_copies import RowCopyRate
+from data.table_file import read_table
+from data.table_set import TableSet
 from generation.rows import RowDrawing
 from train import train
 from training.checkpoint import load_checkpoint
@@ -293,6 +295,10 @@ def test_every_row_of_the_training_file_is_its_own_copy(table) -> None:
     copies, x_0 = RowCopyRate(rows), rows.batch(range(len(rows))).x_0
     assert copies.distance(x_0).tolist() == [0.0] * len(rows)
     assert copies.share(x_0) == 1.0
+    texts = read_table(str(table), missing=["?"]).texts
+    again = TableSet.of(rows.spec.encode_texts(texts, seed=5), rows.names, rows.spec).batch(range(len(rows))).x_0
+    assert (again != x_0).any(), "ties are spread by chance"
+    assert copies.distance(again).tolist() == [0.0] * len(rows)
     far = x_0.clone()
     far[:, 0] += 100
     assert copies.share(far) == 0.0
