@@ -84,16 +84,16 @@ def foretell(
         labels, counts = np.unique(y.astype(int), return_counts=True)
         found[:, labels] = counts / counts.sum()
         if not nothing:
-            found[:, labels] = _fit(problem, name, train, test, y.astype(int), seed, trees)
+            found[:, labels] = _fit(problem, name, train, test, y.astype(int), seed=seed, trees=trees)
         return found
     if nothing:
         return np.full(len(test), y.mean())
     centre, spread = y.mean(), y.std() or 1.0
-    return centre + spread * _fit(problem, name, train, test, (y - centre) / spread, seed, trees)
+    return centre + spread * _fit(problem, name, train, test, (y - centre) / spread, seed=seed, trees=trees)
 
 
 def _fit(
-    problem: Problem, name: str, train: np.ndarray, test: np.ndarray, y: np.ndarray, seed: int, trees: Trees | None
+    problem: Problem, name: str, train: np.ndarray, test: np.ndarray, y: np.ndarray, *, seed: int, trees: Trees | None
 ) -> np.ndarray:
     if name in BOOSTED:
         x, asked = (taken(name, side, problem.categorical) for side in native(problem, train, test))

@@ -64,7 +64,7 @@ def transfer(
     for a, (arm, of) in enumerate(arms.items()):
         for f, rows in enumerate(of):
             progress.set_description(f"train on {arm}, test on real")
-            scored[a, f] = _score(problem, rows, test, models, seeds, weights, tuned or {}, progress)
+            scored[a, f] = _score(problem, rows, test, models, seeds, weights, tuned=tuned or {}, progress=progress)
         scored[a, len(of) :] = scored[a, 0]
     progress.close()
     decisive = scored[:, :, :, :: len(_metrics(problem))].mean(axis=3, keepdims=True)
@@ -85,6 +85,7 @@ def _score(
     models: list[str],
     seeds: int,
     weights: np.ndarray,
+    *,
     tuned: Mapping[str, Trees | None],
     progress: tqdm,
 ) -> Float[np.ndarray, "s k d"]:

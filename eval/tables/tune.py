@@ -34,7 +34,7 @@ def tune(
     found: dict[str, Trees | None] = {}
     for name in [name for name in models if name in BOOSTED]:
         candidates = tqdm([None, *asked], f"tuning {name}", leave=False)
-        tried = [_tried(problem, name, known, held, trees, seed) for trees in candidates]
+        tried = [_tried(problem, name, known, held, trees=trees, seed=seed) for trees in candidates]
         found[name] = min(tried, key=lambda one: one[0])[1]
     return found
 
@@ -46,7 +46,7 @@ def draw_trees(random: np.random.Generator) -> Trees:
 
 
 def _tried(
-    problem: Problem, name: str, known: np.ndarray, held: np.ndarray, trees: Trees | None, seed: int
+    problem: Problem, name: str, known: np.ndarray, held: np.ndarray, *, trees: Trees | None, seed: int
 ) -> tuple[float, Trees | None]:
     """The loss on the held-out rows, and the trees of which that is."""
     x, asked = (taken(name, side, problem.categorical) for side in native(problem, known, held))
