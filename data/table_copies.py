@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from data.table_set import TableSet
+from data.table_transform import settled
 
 PERCENTILE = 0.01  # of the distances among training rows
 QUERIES = 500  # training rows whose nearest others are sought
@@ -18,7 +19,8 @@ AT_ONCE = 128  # rows whose distances to all others are in memory together
 class RowCopyRate:
     """Share of rows nearer to a training row than all but 1 % of the training rows are to each other.
 
-    Numbers are compared on the network's scale; a category that differs counts as much as a number that differs by 1.
+    Numbers are compared on the network's scale, equal ones as equal though chance spread them there, and missing ones as
+    equal; a category that differs counts as much as a number that differs by 1.
     About 1 % is what new rows give; more where many training rows are equal, as in a table of few categories.
     """
 
@@ -51,9 +53,18 @@ class RowCopyRate:
 
 
 def _scaled(x_0: Float[Tensor, "b w"], rows: TableSet) -> Float[Tensor, "b w"]:
-    """Two different one-hot blocks, sqrt(2) apart, at the distance 1."""
-    d = rows.spec.numbers
-    return torch.cat([x_0[:, :d], x_0[:, d:] / math.sqrt(2)], dim=1)
+    """Two different one-hot blocks, sqrt(2) apart, at the distance 1; numbers without what says nothing of a cell."""
+    spec, number = rows.spec, 0
+    found, block = x_0.numpy().copy(), spec.numbers
+    found[:, spec.numbers :] /= math.sqrt(2)
+    for column in spec.learnt:
+        if column.is_numeric:
+            found[:, number] = settled(found[:, number].astype(np.float64), column.transform)
+            if column.categories:  # present, missing
+                found[found[:, block + 1] > found[:, block], number] = 0.0
+            number += 1
+        block += column.categories
+    return torch.from_numpy(found)
 
 
 def _threshold(real: Float[Tensor, "n w"]) -> float:

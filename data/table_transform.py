@@ -66,6 +66,17 @@ def forward(
     return ndtri(np.clip(u, EDGE, 1 - EDGE))
 
 
+def settled(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[np.ndarray, " n"]:
+    """Numbers on the network's scale without what chance spread: in the interval of a mass point all are its middle."""
+    if transform["name"] != "quantile":
+        return x
+    begin, end = (np.array(transform[key]) for key in ("begin", "end"))
+    u = ndtr(x)
+    knot = np.clip(np.searchsorted(begin, u, side="right") - 1, 0, len(begin) - 1)
+    inside = (begin[knot] <= u) & (u <= end[knot]) & (begin[knot] < end[knot])
+    return np.where(inside, ndtri((begin + end) / 2)[knot], x)
+
+
 def bounds(low: float, high: float, transform: Mapping[str, Any]) -> tuple[float, float]:
     """What the least and the greatest number become on the network's scale; of a mass point its interval's far end."""
     if transform["name"] != "quantile":

@@ -19,7 +19,7 @@ and, only where it was measured:
     utility         {"task": str, "test_images", "seeds": int, "metrics": [str], "best_control": str, "verdict": [str],
                     "arms": [{"arm", "kind": baseline | control | synthetic, "note": str, "counts": {str: int},
                     "scores": {metric: {"mean", "by_seed"}}, "minus_best_control": {metric: {"difference", "low", "high"}}
-                    or None}]}
+                    or None}]}, and {"test_groups": {"by": str, "count": int}} where groups were drawn
 
 A figure is {"name", "title", "meaning", "question", "value", "standard_error", "n_real", "n_synthetic", "n", "repeats",
 "floor", "synthetic", "excess": each {"mean", "low", "high"} at n images a side, "higher_is_better", "worse": bool, "verdict",
@@ -112,7 +112,7 @@ def title_of(name: str) -> str:
     if kind in ("bias", "skew"):
         words = rest.removeprefix("attribute_").replace("_", " ")
         words = f"shares of {words}" if kind == "bias" else f"lost variety of {words}"
-    return f"SAR: {words[4:]}" if kind == "sar" else words[0].upper() + words[1:]
+    return f"SAR: {words[4:].replace('glcm', 'GLCM')}" if kind == "sar" else words[0].upper() + words[1:]
 
 
 def question_of(name: str) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from eval.html_sections import details, number, section, spread, table
+from eval.html_sections import details, number, prose, section, spread, table
 from eval.html_studies import privacy, utility
 from eval.plots import floor_axis, floor_plot, floor_scale, share_plot
 
@@ -88,7 +88,7 @@ def head(card: dict[str, Any], sides: str) -> str:
 
 def _tile(question: dict[str, str]) -> str:
     lines = "".join(
-        f'<p class="{name}">{escape(question[name])}</p>' for name in ("trusted", "doubted") if question[name]
+        f'<p class="{name}">{prose(question[name])}</p>' for name in ("trusted", "doubted") if question[name]
     )
     return (
         f'<section class="tile {escape(question["level"])}"><h2>{escape(question["question"])}</h2>'
@@ -217,8 +217,9 @@ def _copies(card: dict[str, Any], pictures: Pictures) -> str:
     copies = card["copies"]
     sheet = "".join(_figure(picture) for picture in pictures.pairs)
     lead = (
-        "The pairs of a synthetic image (left) and a real one (right) that are most alike in grey; shifts of a few pixels, "
-        f"flips and quarter turns are allowed for. Exact copies: {copies['exact']}."
+        "Synthetic images (left) beside the real ones (right) that they are most like in grey, the closest pair of each real "
+        "image, the closest of all first; shifts of a few pixels, flips and quarter turns are allowed for. Exact copies:"
+        f"\u00a0{copies['exact']}."
     )
     rows = [
         [*(_below(card, side, pair[side]) for side in ("synthetic", "real")), f"{pair['distance']:.4f}"]

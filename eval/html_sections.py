@@ -1,5 +1,6 @@
 """The pieces that every section of the page is made of; text is escaped here, bodies are HTML already."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -23,6 +24,12 @@ def table(head: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
     )
     kind = "facts" if head is None else "numbers"
     return f'<div class="scroll"><table class="{kind}">{top}{body}</table></div>'
+
+
+def prose(text: str) -> str:
+    """A sentence: true minus signs, and no line that ends between a figure and what it counts."""
+    text = re.sub(r"(?<![\w-])-(?=\d)", "−", escape(text))
+    return re.sub(r"(?<=\d) ?%", "&nbsp;%", text).replace("n = ", "n&nbsp;=&nbsp;")
 
 
 def number(value: float) -> str:

@@ -3,27 +3,31 @@
 from html import escape
 from typing import Any
 
-from eval.html_sections import details, number, section, table
+from eval.html_sections import details, number, prose, section, table
 from eval.plots import Scale, interval_axis, interval_plot, interval_scale
+from eval.study_file import tested_on
 
 
 def privacy(audit: dict[str, Any]) -> str:
     """The audit's verdict, sentences and figures beside what chance gives."""
-    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in audit["sentences"])
+    sentences = "".join(f"<li>{prose(sentence)}</li>" for sentence in audit["sentences"])
     said = f"<h3>Privacy audit: {escape(audit['verdict'])}</h3><ul>{sentences}</ul>"
     if not audit["rows"]:
         return said
     scale, drawn = Scale(0.0, 1.0), []
     for of in dict.fromkeys(row["of"] for row in audit["rows"]):
-        drawn.append(f"<h3>{escape(of)}</h3>")
+        drawn.append(f"<h3>By {escape(of)}</h3>")
         drawn += [_chance(row, scale) for row in audit["rows"] if row["of"] == of]
     drawn.append(f'<div class="row last"><span class="name"></span><div>{interval_axis(scale)}</div></div>')
-    lead = "<p>The line is what chance alone would give, the bar the 95 % interval, hollow where it holds the line.</p>"
+    lead = (
+        "<p>The line is what chance alone would give, the bar the 95 % interval; the dot is full where all of the bar lies "
+        "above the line.</p>"
+    )
     return f'{said}{lead}<div class="plots">{"".join(drawn)}</div>'
 
 
 def _chance(row: dict[str, Any], scale: Scale) -> str:
-    plot = interval_plot(row["name"], (row["low"], row["value"], row["high"]), row["expected"], scale)
+    plot = interval_plot(row["name"], (row["low"], row["value"], row["high"]), row["expected"], scale, above=True)
     return (
         f'<div class="row"><span class="name">{escape(row["name"])}</span>{plot}'
         f'<span class="values"><b>{number(row["value"])}</b> <span>by chance {number(row["expected"])}</span></span>'
@@ -34,12 +38,13 @@ def _chance(row: dict[str, Any], scale: Scale) -> str:
 def utility(study: dict[str, Any]) -> str:
     """Every arm's difference to the best control with its interval, and the scores of all metrics."""
     metric, best = study["metrics"][0], study["best_control"]
-    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in study["verdict"])
+    sentences = "".join(f"<li>{prose(sentence)}</li>" for sentence in study["verdict"])
     compared = [arm for arm in study["arms"] if arm["minus_best_control"]]
+    seeds = f"{study['seeds']} seed{'s' * (study['seeds'] != 1)}"
     lead = (
-        f"{study['task'].capitalize()} trained on each set in the same way, {study['seeds']} seeds, tested on "
-        f"{study['test_images']} real images. Each row is {metric} minus that of the best arm that saw no synthetic image, "
-        f"{best}, with its paired 95 % interval; the dot is hollow where the interval holds 0."
+        f"{study['task'].capitalize()} trained on each set in the same way, {seeds}, tested on {tested_on(study)}. Each row is "
+        f"{metric} minus that of the best arm that saw no synthetic image, {best}, with its paired 95 % interval; the dot is "
+        "hollow where the interval holds 0."
     )
     plots = differences(compared, metric, "minus_best_control") if compared else ""
     head = ["arm", "training, validation", *study["metrics"], f"{metric} minus best control"]

@@ -71,10 +71,13 @@ def interval_scale(rows: Sequence[Mapping[str, Any]], *marks: float) -> Scale:
     return Scale(low, high) if high > low else Scale(low - 1, high + 1)
 
 
-def interval_plot(label: str, interval: tuple[float, float, float], mark: float, scale: Scale) -> str:
-    """An interval (low, mean, high) beside a mark (0, or what chance gives)."""
+def interval_plot(
+    label: str, interval: tuple[float, float, float], mark: float, scale: Scale, *, above: bool = False
+) -> str:
+    """An interval (low, mean, high) beside a mark (0, or what chance gives); `above`: only above it is it told from it."""
     low, mean, high = interval
-    bar = _interval(scale.at(low), scale.at(mean), scale.at(high), outside=not low <= mark <= high)
+    outside = low > mark or (high < mark and not above)
+    bar = _interval(scale.at(low), scale.at(mean), scale.at(high), outside=outside)
     return _svg(f"{label}: {mean:.4g} [{low:.4g}, {high:.4g}]", _line("mark", scale.at(mark)) + bar)
 
 

@@ -126,10 +126,10 @@ class Evidence:
         )
         if self.verdict == "passes":
             part = "" if self.covered == 1 else f" (looked at: {self.covered:.0%} of the training {self.thing}s)"
-            seen = f"which would show from {self.detectable:.1%} of the {self.thing}s on"
+            seen = f"which would show if {self.detectable:.1%} of the {self.thing}s were copies"
             return f"no sign of copies, {seen}{part}{blurred}"
         known = self.n_holdout or self.n_train
-        return f"{known} {self.thing}s to compare with would only show copies from {self.detectable:.1%} on"
+        return f"{known} {self.thing}s to compare with would only show copies if {self.detectable:.1%} were such"
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""

@@ -16,7 +16,7 @@ from eval.provenance import from_manifest
 from eval.tolerant import feature_distances, small, tolerant_distances
 
 Distances = Callable[[np.ndarray, np.ndarray], np.ndarray]
-PIXELS = "grey pixels at 32 or less a side, shifts of 2 of them, flips and quarter turns of square images allowed"
+PIXELS = "grey pixels (at most 32 a side; shifts by 2, flips, and quarter turns of squares allowed)"
 
 
 class Sets(NamedTuple):
@@ -60,8 +60,13 @@ class Privacy:
         return words
 
     def closest(self, count: int) -> Int[np.ndarray, " k"]:
-        """The synthetic images of the `count` closest pairs, closest first."""
-        return np.argsort(self.distance, kind="stable")[:count]
+        """The synthetic images of the `count` closest pairs, closest first, each training image in one pair at most.
+
+        Else a dark image, near to which many samples lie, would be in all of them.
+        """
+        order = np.argsort(self.distance, kind="stable")
+        first = np.unique(self.index[order], return_index=True)[1]  # of each training image, its closest sample
+        return order[np.sort(first)][:count]
 
     def to_json(self, comparison: Comparison, count: int) -> dict[str, Any]:
         """Plain types for metrics.json, with the `count` closest pairs."""

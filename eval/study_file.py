@@ -25,6 +25,8 @@ def read_study(path: Path) -> dict[str, Any]:
             "verdict": [str(sentence) for sentence in study["verdict"]],
             "arms": arms,
         }
+        if (groups := study.get("test_groups")) is not None:
+            found["test_groups"] = {"by": str(groups["by"]), "count": int(groups["count"])}
         for arm in arms:
             [float(arm["scores"][metric]["mean"]) for metric in metrics]
             gaps = arm["minus_best_control"] or {}
@@ -33,3 +35,10 @@ def read_study(path: Path) -> dict[str, Any]:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"utility={path}: not what python -m eval.utility writes ({reason[:80]})") from error
     return found
+
+
+def tested_on(study: dict[str, Any]) -> str:
+    """What was tested on, for a sentence: how many images, and what the intervals take as independent of each other."""
+    groups = study.get("test_groups")
+    drawn = f"drawn as {groups['count']} groups by {groups['by']}" if groups else "taken as independent of each other"
+    return f"{study['test_images']} real images, {drawn}"

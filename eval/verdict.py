@@ -3,6 +3,8 @@
 from statistics import NormalDist
 from typing import Any
 
+from eval.study_file import tested_on
+
 LEAST_REACH = 0.5  # of the floor: where a share falls below, the answer is no
 UNSEEN_LOSS = 0.2  # of the floor: where as much could be lost unseen, a yes cannot be given
 
@@ -74,7 +76,8 @@ def likeness(card: dict[str, Any], question: str, shares: tuple[str, ...], thing
     title, n = f"{question.capitalize()}?", _sizes(figures)
     reached = " ".join(_SENTENCES[name](figure, things) for name, figure in known.items())
     if worse:
-        told = f"Told from real {things} by {len(worse)} of {len(figures)} measures at n = {n}."
+        names = ", ".join(figure["title"] for figure in worse)
+        told = f"Told from real {things} by {len(worse)} of {len(figures)} measures at n = {n}: {names}."
         low = [f for f in known.values() if f["worse"] and f["synthetic"]["mean"] < LEAST_REACH * f["floor"]["mean"]]
         if low:
             return answered(title, "No", "no", doubted=f"{reached} {told}")
@@ -82,9 +85,7 @@ def likeness(card: dict[str, Any], question: str, shares: tuple[str, ...], thing
     blind = [f for f in known.values() if -f["excess"]["low"] >= UNSEEN_LOSS * f["floor"]["mean"]]
     if blind:
         names = " and ".join(figure["title"].lower() for figure in blind)
-        doubted = (
-            f"No measure tells a difference, but at n = {n} a loss of {UNSEEN_LOSS:.0%} of {names} would go unseen."
-        )
+        doubted = f"No measure tells a difference, but at n = {n} a loss of {percent(UNSEEN_LOSS)} of {names} would go unseen."
         return answered(title, "Cannot be told", "open", doubted=doubted)
     return answered(title, "Yes", "yes", trusted=f"{reached} No measure tells a difference at n = {n}.")
 
@@ -166,8 +167,8 @@ def _useful(study: dict[str, Any] | None) -> Question:
     chosen = f", widened for the choice among {len(arms)} arms" if len(arms) > 1 else ""
     said = (
         f"{best['arm']}: {metric} {difference:+.3f} [{low:+.3f}, {high:+.3f}{chosen}] over the best control, "
-        f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)} and "
-        f"{study['test_images']} real test images."
+        f"{study['best_control']}, with {study['seeds']} seed{'s' * (study['seeds'] != 1)}, "
+        f"tested on {tested_on(study)}."
     )
     warnings = [f"W{sentence[1:]}." for sentence in study["verdict"] if sentence.startswith("warning: ")]
     if study["seeds"] == 1:

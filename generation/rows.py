@@ -1,6 +1,7 @@
 """The road of rows: from a checkpoint of a table to one file of rows, and summary.json, which says where they come from.
 
-Rows are drawn in chunks of 1,024, whole ones whatever is wanted of them: so row i is the same to the bit in every call.
+Rows are drawn in chunks of 1,024, whole ones whatever is wanted of them: so row i is the same to the bit in every call. A
+chunk that is drawn is kept (`generation.row_folder`) until all rows are written.
 """
 
 import json
@@ -19,11 +20,11 @@ from conf.sample_schema import SampleConfig
 from conf.schema import TrainConfig, to_plain
 from data.balance import plan_attributes
 from data.sample_files import write_whole_text
-from data.sample_folder import VOLATILE
 from data.table_given import place_cells, read_cells
 from data.table_real import RealRows, load_real_rows
 from data.table_spec import TableSpec, Texts
 from data.write_table import write_table
+from diffusion.gaussian import DiffusionConfig
 from diffusion.inpainting import InpaintConfig
 from diffusion.noise import ROWS_PER_CHUNK, RowNoise
 from diffusion.parts import Parts
@@ -33,6 +34,7 @@ from diffusion.tasks import Artist
 from diffusion.timesteps import noise_levels
 from generation.naming import out_folder
 from generation.rebuilt import rebuild_table
+from generation.row_folder import RowFolder
 from training.checkpoint import file_sha256
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -53,17 +55,23 @@ class RowDrawing:
     labels: Int64[np.ndarray, "n a"]
     cells: dict[str, str | None]
 
-    def draw(self, indices: Sequence[int], attempt: int = 0) -> Float[Tensor, "b w"]:
-        """Rows number `indices`, chunk by chunk; Interrupted after a signal."""
+    def draw(
+        self, indices: Sequence[int], folder: RowFolder, guard: InterruptGuard, attempt: int = 0
+    ) -> Float[Tensor, "b w"]:
+        """Rows number `indices`, chunk by chunk, but for the chunks that `folder` has; Interrupted after a signal."""
         numbers = np.asarray(indices, np.int64)
         x_0 = torch.empty(len(numbers), self.spec.width)
-        bar = tqdm(total=len(numbers), unit="row", mininterval=bar_interval())
-        with bar, InterruptGuard() as guard:
+        with tqdm(total=len(numbers), unit="row", mininterval=bar_interval()) as bar:
             for chunk in np.unique(numbers // ROWS_PER_CHUNK).tolist():
                 if guard.received is not None:
-                    raise Interrupted("stopped; nothing was written, for rows are written together", guard.received)
+                    raise Interrupted(f"stopped; the same command carries on in {folder.out}", guard.received)
+                labels = self._labels(chunk)
+                rows = folder.kept(chunk, attempt, labels)
+                if rows is None:
+                    rows = self._chunk(chunk, attempt, labels)
+                    folder.keep(chunk, attempt, labels, rows)
                 wanted = np.flatnonzero(numbers // ROWS_PER_CHUNK == chunk)
-                x_0[wanted] = self._chunk(chunk, attempt)[numbers[wanted] % ROWS_PER_CHUNK]
+                x_0[wanted] = rows[numbers[wanted] % ROWS_PER_CHUNK]
                 bar.update(len(wanted))
         return x_0
 
@@ -72,16 +80,20 @@ class RowDrawing:
         found = self.spec.decode_texts(x_0, torch.from_numpy(self.labels[list(indices)]))
         return found | {name: [text] * len(x_0) for name, text in self.cells.items()}
 
-    def _chunk(self, chunk: int, attempt: int) -> Float[Tensor, "b w"]:
-        """All rows of a chunk, also those beyond the last one that is wanted, whose class is left open."""
+    def _labels(self, chunk: int) -> Int64[np.ndarray, "n a"]:
+        """The classes of all rows of a chunk; open for those beyond the last one that is wanted."""
+        labels = np.tile(np.asarray(self.spec.null_label, np.int64), (ROWS_PER_CHUNK, 1))
+        own = self.labels[chunk * ROWS_PER_CHUNK : (chunk + 1) * ROWS_PER_CHUNK]
+        labels[: len(own)] = own
+        return labels
+
+    def _chunk(self, chunk: int, attempt: int, labels: Int64[np.ndarray, "n a"]) -> Float[Tensor, "n w"]:
+        """All rows of a chunk, also those beyond the last one that is wanted."""
         seed = derived_seed(self.config.seed, "redraw", attempt) if attempt else self.config.seed
         rows = range(chunk * ROWS_PER_CHUNK, (chunk + 1) * ROWS_PER_CHUNK)
         noise = RowNoise(rows, lambda k: generator(seed, "sample", k))
         cond, device = None, self.artist.device
-        if self.labels.shape[1]:
-            labels = np.tile(np.asarray(self.spec.null_label, np.int64), (len(rows), 1))
-            own = self.labels[rows.start : rows.stop]
-            labels[: len(own)] = own
+        if labels.shape[1]:
             cond = {"class_label": torch.from_numpy(labels).to(device)}
         if not self.cells:
             return self.artist.draw((), cond, noise).cpu()
@@ -93,16 +105,17 @@ class RowDrawing:
 def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -> Path:
     """Write samples.csv or samples.parquet, with the training file's columns and dtypes, and summary.json; the folder.
 
-    ValueError for what a user can mend; Interrupted after a signal.
+    An interrupted call is carried on by the same command. ValueError for what a user can mend; Interrupted after a signal.
     """
     run_config, spec, network = rebuild_table(checkpoint, state, config.weights)
     drawing, precision = build_drawing(config, run_config, spec, state["images"], network)
     real = None if config.reject_copies is None else load_real_rows(config.reject_copies, spec)
     out, sha256 = out_folder(config, checkpoint), file_sha256(checkpoint)
     request = {**to_plain(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
-    claim(out, request)
+    folder = RowFolder.open(out, request)
     print(precision, flush=True)
-    x_0, kept, thrown = draw_until_good(drawing, real)
+    with InterruptGuard() as guard:
+        x_0, kept, thrown = draw_until_good(drawing, real, folder, guard)
     if not kept:
         raise ValueError("not one row was good enough: every one copies a row of reject_copies=")
     parquet = config.format == "parquet" or (config.format == "files" and spec.delimiter is None)
@@ -112,6 +125,7 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     summary |= {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": sha256, "thrown": thrown}
     summary |= {"given_up": sorted(set(range(len(x_0))) - set(kept)), "request": request}
     write_whole_text(out / "summary.json", json.dumps(summary, indent=2) + "\n")
+    folder.forget_chunks()
     if real is not None:
         print(f"copies drawn again: {thrown}; rows given up: {len(x_0) - len(kept)}")
     print(f"done: {len(kept)} rows in {file}, {out / 'summary.json'}")
@@ -135,7 +149,8 @@ def build_drawing(
     cells = {} if config.condition is None else read_cells(spec, config.condition)
     if cells and run_config.diffusion.clean_fraction == 0:
         raise ValueError(
-            "condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns"
+            "condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns: train anew, "
+            f"or on with init_from=, under diffusion.clean_fraction={DiffusionConfig.clean_fraction}"
         )
     device = choose_device(config.device)
     dtype = choose_precision("fp32" if config.precision == "auto" else config.precision, device)  # numbers need it
@@ -162,15 +177,17 @@ def plan_labels(config: SampleConfig, spec: TableSpec) -> Int64[np.ndarray, "n a
     return labels
 
 
-def draw_until_good(drawing: RowDrawing, real: RealRows | None) -> tuple[Float[Tensor, "n w"], list[int], int]:
+def draw_until_good(
+    drawing: RowDrawing, real: RealRows | None, folder: RowFolder, guard: InterruptGuard
+) -> tuple[Float[Tensor, "n w"], list[int], int]:
     """All rows, the numbers of those that copy no real row, and how many copies were drawn."""
-    x_0, thrown = drawing.draw(range(len(drawing.labels))), 0
+    x_0, thrown = drawing.draw(range(len(drawing.labels)), folder, guard), 0
     indices = list(range(len(x_0)))
     if real is None:
         return x_0, indices, 0
     for attempt in range(drawing.config.max_attempts):
         if attempt:
-            x_0[indices] = drawing.draw(indices, attempt)
+            x_0[indices] = drawing.draw(indices, folder, guard, attempt)
         copied = real.copied(x_0[indices], drawing.texts(x_0[indices], indices))
         indices = [i for i, copy in zip(indices, copied.tolist(), strict=True) if copy]
         thrown += len(indices)
@@ -178,18 +195,3 @@ def draw_until_good(drawing: RowDrawing, real: RealRows | None) -> tuple[Float[T
             break
     given_up = set(indices)
     return x_0, [i for i in range(len(x_0)) if i not in given_up], thrown
-
-
-def claim(out: Path, request: dict[str, Any]) -> None:
-    """Make the folder, or find it holding rows of this very request; ValueError for anything else that is not empty."""
-    if out.is_file():
-        raise ValueError(f"out={out} is a file: name a folder")
-    if out.exists() and any(out.iterdir()):
-        try:
-            held = json.loads((out / "summary.json").read_text(encoding="utf-8"))["request"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise ValueError(f"out={out} is not empty and holds no rows of sample.py: name another folder") from None
-        for name, value in request.items():
-            if name not in VOLATILE and held.get(name) != json.loads(json.dumps(value)):
-                raise ValueError(f"out={out} holds rows made with another {name}: name another folder")
-    out.mkdir(parents=True, exist_ok=True)

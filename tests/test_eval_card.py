@@ -9,6 +9,7 @@ from card_files import audit, figure, metrics, origin, study
 from eval.card import build_card, question_of, title_of
 from eval.comparison import open_comparison
 from eval.config import config_from_args
+from eval.html_studies import utility
 from eval.meanings import MEANINGS
 from eval.provenance import fingerprint, provenance
 from eval.study_file import read_study
@@ -113,12 +114,15 @@ def test_one_seed_tells_nothing_of_others(studied):
     headline, questions = verdict_of(studied((0.06, 0.02, 0.1), seeds=1))
     assert questions["Useful?"]["answer"] == "Cannot be told"
     assert headline.endswith("; their use cannot be told.")
-    assert "with 1 seed and" in questions["Useful?"]["doubted"]
+    assert "with 1 seed, tested on" in questions["Useful?"]["doubted"]
 
 
 def test_the_n_of_figures_that_differ_in_it_is_given_as_a_range():
     _, questions = verdict_of(sar_looks=figure(0.5, 0.1, n=200))
-    assert "Told from real images by 1 of 4 measures at n = 100 to 200." in questions["Faithful?"]["doubted"]
+    assert (
+        "Told from real images by 1 of 4 measures at n = 100 to 200: SAR: equivalent looks."
+        in questions["Faithful?"]["doubted"]
+    )
 
 
 def test_the_mix_is_asked_for_where_it_was_measured():
@@ -156,7 +160,26 @@ def test_the_card_is_plain_json_and_names_what_it_lacks(studied):
     assert "runs" not in rich["utility"]
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "no", '{"task": "x", "arms": []}'])
+def test_what_the_intervals_take_as_independent_is_said_in_the_verdict_and_on_the_page(studied, tmp_path):
+    plain = studied((0.1, 0.05, 0.2), (0.0, -0.1, 0.1))
+    assert "test_groups" not in plain
+    (tmp_path / "g.json").write_text(
+        json.dumps(study((0.1, 0.05, 0.2)) | {"test_groups": {"by": "scene", "count": 24}})
+    )
+    grouped = read_study(tmp_path / "g.json")
+    assert grouped["test_groups"] == {"by": "scene", "count": 24}
+    for found, words in (
+        (plain, "tested on 100 real images, taken as independent of each other."),
+        (grouped, "tested on 100 real images, drawn as 24 groups by scene."),
+    ):
+        useful = verdict_of(found)[1]["Useful?"]
+        assert words in useful["trusted"] + useful["doubted"]
+        assert words in utility(found)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", "no", '{"task": "x", "arms": [], "test_groups": 3}', '{"task": "x", "arms": []}']
+)
 def test_a_file_that_is_no_study_is_named(tmp_path, content):
     (tmp_path / "u.json").write_text(content)
     with pytest.raises(ValueError, match="u.json: not what python -m eval.utility writes"):

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from eval.privacy import ALPHA, audit, dcr_share
+from eval.privacy_audit import Privacy
 from eval.tolerant import feature_distances, small, tolerant_distances
 
 
@@ -130,6 +131,13 @@ def test_a_small_holdout_cannot_tell():
     evidence = judged(synthetic, train, holdout)
     assert evidence.verdict == "cannot be told"
     assert "12 images" in evidence.words
+
+
+def test_the_closest_pairs_show_each_training_image_once():
+    index, distance = np.array([4, 4, 2, 4, 0]), np.array([0.2, 0.1, 0.4, 0.3, 0.05])
+    found = Privacy([], None, index, distance)
+    assert found.closest(9).tolist() == [4, 1, 2]
+    assert found.closest(2).tolist() == [4, 1]
 
 
 def test_distances_by_brute_force():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from eval.card import build_card
 from eval.html import Picture, Pictures, report_html
+from eval.html_sections import prose
 from eval.plots import Scale, floor_plot, floor_scale, in_floors, interval_axis, interval_plot, share_plot
 from eval.study_file import read_study
 
@@ -123,6 +124,14 @@ def test_sections_are_there_only_where_the_card_has_them(full):
         assert text in plain
     assert "/s/images/1.png" not in plain
     assert "Mind this." in page
+    assert "90&nbsp;% of the synthetic images" in plain
+    assert "at n&nbsp;=&nbsp;100" in plain
+
+
+def test_prose_has_true_minus_signs_and_does_not_break_off_a_figure():
+    assert prose("+2: -0.016 [-0.03, -0.001], 4.3% or 95 % at n = 20 & x-2") == (
+        "+2: −0.016 [−0.03, −0.001], 4.3&nbsp;% or 95&nbsp;% at n&nbsp;=&nbsp;20 &amp; x-2"
+    )
 
 
 def numbers(svg, name, attribute):
@@ -178,6 +187,10 @@ def test_intervals_stand_beside_their_mark():
     assert numbers(svg, "mean", "cx") == pytest.approx([74])
     assert 'class="mean outside"' in svg
     assert 'class="mean inside"' in interval_plot("+1", (-0.02, 0.05, 0.08), 0.0, scale)
+    below = (-0.08, -0.05, -0.02)
+    assert 'class="mean outside"' in interval_plot("-1", below, 0.0, scale)
+    assert 'class="mean inside"' in interval_plot("fewer than by chance", below, 0.0, scale, above=True)
+    assert 'class="mean outside"' in interval_plot("more than by chance", (0.02, 0.05, 0.08), 0.0, scale, above=True)
 
 
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (-0.19, 0.09), (-3e-4, 1e-4), (12.0, 900.0)])

@@ -79,6 +79,7 @@ def test_the_report_is_one_file_with_its_pictures(honest):
     assert "http" not in page
     assert "<script" not in page
     assert len(card["closest"]["pairs"]) == 8
+    assert "Models: linear. None is tuned." in page
     for words in (
         "Beside real rows and baselines",
         "Trained on synthetic rows, tested on real ones",
@@ -136,6 +137,23 @@ def test_several_files_without_a_target_or_other_real_rows(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "2 synthetic files are taken as samples of one generator" in printed
     assert "Without test=FILE" in printed
+
+
+def test_tuned_models_are_named_and_what_they_were_tuned_to(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("eval.tables.tune.MOST_TREES", 5)
+    files = {"real": rows(80, 0), "synthetic": rows(60, 1), "test": rows(60, 2)}
+    options = ["target=label", "baselines=[]", *FAST[:3], "models=[linear,boosting]"]
+    card, page = run(tmp_path, files, *options, "tune=2")
+    said = card["utility"]["said_of_models"]
+    assert said.startswith("Models: linear, boosting. Tuned in 2 trials on a fifth of the training file")
+    assert card["utility"]["models"] == ["linear", "boosting"]
+    assert list(card["utility"]["tuned"]) == ["boosting"]
+    assert said in page
+    assert said in capsys.readouterr().out
+    for refused, message in ((["models=[linear]"], "none of models"), (["tune=-1"], "must be 0 or more")):
+        given = [f"{key}={tmp_path / f'{key}.csv'}" for key in files]
+        assert main([*given, f"out={tmp_path / 'o'}", *options[:-1], "tune=2", *refused]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_test_file_of_one_class_is_refused(tmp_path, capsys):

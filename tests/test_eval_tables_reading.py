@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from eval_table_files import COLUMNS, rows, write
 
+from data.table_config import MISSING_CELLS
 from eval.__main__ import main
 from eval.tables.config import TableConfig, is_table_road, table_config
 from eval.tables.opening import open_tables
-from eval.tables.reader import read_cells
-from eval.tables.table import MISSING_STATE
+from eval.tables.reader import MISSING_MARKS, read_cells
+from eval.tables.table import MISSING_STATE, Column
 
 
 def opened(tmp_path, real, synthetic=None, **options):
@@ -64,6 +65,28 @@ def test_parquet_means_what_csv_means(tmp_path):
     one, other = (read_cells("real", tmp_path / name) for name in ("t.parquet", "t.csv"))
     assert {name: list(cells) for name, cells in one.items()} == {name: list(cells) for name, cells in other.items()}
     assert list(one["x"]) == ["0.1", None, "3.0"]
+
+
+def test_what_training_takes_for_missing_is_missing_here(tmp_path):
+    assert {"", *MISSING_CELLS} == MISSING_MARKS
+    real = text("x,c", lambda i: f"{i if i % 4 else 'n/a'},{'ab'[i % 2]}")
+    tables = opened(tmp_path, real)
+    assert tables.columns[0].numeric
+    assert np.isnan(tables.train.rows[0, 0])
+
+
+def test_test_rows_that_are_training_rows_are_noted(tmp_path):
+    """... where they are more than the training file's own repeats let one expect."""
+    few = (Column("kind", categories=("a", "b", "c"), known=3), Column("label", categories=("no", "yes"), known=2))
+    for name, train, test, columns, said in (
+        ("leak", rows(60, 0), np.concatenate([rows(60, 0)[:10], rows(30, 1)]), COLUMNS, "10 of the 40 rows of test="),
+        ("none", rows(60, 0), rows(40, 1), COLUMNS, None),
+        ("few", rows(60, 0)[:, 2:], rows(40, 1)[:, 2:], few, None),
+    ):
+        files = {"real": train, "synthetic": np.concatenate([train[3:], train[:1]]), "test": test}
+        given = {key: str(write(tmp_path / f"{name}_{key}.csv", values, columns)) for key, values in files.items()}
+        notes = [note for note in open_tables(TableConfig(**given, out="o")).notes if "training rows, too" in note]
+        assert [note.startswith(said) for note in notes] == ([True] if said else []), name
 
 
 GOOD = text("age,sex", lambda i: f"{i},{'mf'[i % 2]}")

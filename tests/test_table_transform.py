@@ -5,7 +5,7 @@ import pytest
 import yaml
 from scipy.special import ndtr, ndtri
 
-from data.table_transform import MOST_KNOTS, fit, forward, inverse
+from data.table_transform import MOST_KNOTS, fit, forward, inverse, settled
 
 
 def rng():
@@ -55,6 +55,15 @@ def test_a_mass_point_owns_its_share():
     inside = np.array([1e-9, 0.3, 0.8999, 0.9101, 1 - 1e-9])
     assert inverse(ndtri(inside), transform).tolist() == [0, 0, 0, 7, 7]
     assert inverse(np.array([-40.0, 40.0]), transform).tolist() == [0, 7]
+
+
+def test_settled_numbers_know_the_number_and_not_where_chance_put_it():
+    numbers = np.repeat([0.0, 5.0, 7.0], [90, 1, 9])
+    transform = fit(numbers, "quantile")
+    x = settled(forward(numbers, transform, rng()).astype(np.float32).astype(np.float64), transform)
+    assert np.allclose(x, ndtri(np.repeat([0.45, 0.905, 0.955], [90, 1, 9])))
+    assert np.allclose(settled(ndtri(np.array([1e-9, 0.902, 0.907])), transform), ndtri(np.array([0.45, 0.902, 0.907])))
+    assert settled(numbers, fit(numbers, "minmax")).tolist() == numbers.tolist()
 
 
 def test_the_scale_is_a_standard_normal():

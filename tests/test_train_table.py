@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import hydra
@@ -15,6 +16,9 @@ from test_train import read_rows, tensors
 from conf.command_line import CONFIG_DIR, to_dataclass
 from conf.schema import register_configs
 from data.table_copies import RowCopyRate
+from data.table_file import read_table
+from data.table_set import TableSet
+from generation.rows import RowDrawing
 from train import train
 from training.checkpoint import load_checkpoint
 
@@ -102,6 +106,61 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path) -> None:
     assert not drawn(other).equals(drawn(fewer))
 
 
+@pytest.fixture
+def interrupted(monkeypatch):
+    """`interrupted(n)`: from the n-th chunk that is drawn on a signal comes with it; the chunks drawn, in their order."""
+    drawn_chunks, own = [], RowDrawing._chunk
+
+    def after(count):
+        def chunk(self, number, attempt, labels):
+            drawn_chunks.append((number, attempt))
+            if len(drawn_chunks) == count:
+                signal.raise_signal(signal.SIGTERM)
+            return own(self, number, attempt, labels)
+
+        drawn_chunks.clear()
+        monkeypatch.setattr(RowDrawing, "_chunk", chunk)
+        return drawn_chunks
+
+    return after
+
+
+def test_an_interrupted_call_goes_on(run, draw, capsys, interrupted) -> None:
+    """... to the same bytes; chunks that were drawn are not drawn again, unless a file of them is torn."""
+    whole = draw(run, "num_samples=3000", "seed=3", out="whole")
+    assert [path.name for path in sorted(whole.iterdir())] == ["samples.csv", "summary.json"]
+    chunks = interrupted(2)
+    out = draw(run, "num_samples=3000", "seed=3", exit_code=128 + signal.SIGTERM)
+    assert f"the same command carries on in {out}" in capsys.readouterr().err
+    assert chunks == [(0, 0), (1, 0)]
+    assert not (out / "samples.csv").exists()
+    draw(run, "num_samples=3000", "seed=4", exit_code=2)
+    assert "holds rows made with another seed: name another folder" in one_error(capsys)
+    torn = out / "chunks" / "000000_00.npz"
+    torn.write_bytes(torn.read_bytes()[:5000])
+    chunks = interrupted(0)
+    draw(run, "num_samples=3000", "seed=3")
+    assert chunks == [(0, 0), (2, 0)]
+    assert (out / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    assert [path.name for path in sorted(out.iterdir())] == ["samples.csv", "summary.json"]
+
+
+def test_an_interrupted_call_goes_on_to_other_numbers_and_attempts(run, draw, tmp_path, interrupted) -> None:
+    """More rows than were asked for, whose classes stand in the last chunk; and copies that are drawn again."""
+    earlier = draw(run, "num_samples=1100", "seed=3", out="earlier") / "samples.csv"
+    copies = f"reject_copies={earlier}"
+    whole = draw(run, "num_samples=1500", "seed=3", copies, out="whole")
+    interrupted(2)
+    draw(run, "num_samples=1030", "seed=3", copies, exit_code=128 + signal.SIGTERM)
+    chunks = interrupted(2)
+    draw(run, "num_samples=1500", "seed=3", copies, exit_code=128 + signal.SIGTERM)
+    assert chunks == [(1, 0), (0, 1)]  # the classes of chunk 1 are others now
+    out = draw(run, "num_samples=1500", "seed=3", copies)
+    assert (out / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    summaries = [json.loads((folder / "summary.json").read_text()) for folder in (whole, out)]
+    assert summaries[0]["thrown"] == summaries[1]["thrown"] >= 1100
+
+
 def test_what_is_asked_for_is_what_comes(run, draw) -> None:
     """Cells to the letter, a missing one too; classes; Parquet with dtypes."""
     condition = 'condition={age: 40, pay: null, town: "Köln", gain: 0, when: 01.03.2024}'
@@ -166,6 +225,17 @@ def test_wrong_options_are_one_line(run, draw, command, plain, capsys) -> None:
     assert "format=csv is not for images" in one_error(capsys)
 
 
+def test_a_network_that_never_saw_given_columns_is_refused_with_the_mend(run, draw, tmp_path, capsys) -> None:
+    state = load_checkpoint(run / "checkpoints" / "last.pt")
+    state["config"]["diffusion"]["clean_fraction"] = 0.0
+    torch.save(state, tmp_path / "old.pt")
+    draw(tmp_path / "old.pt", "condition={age: 40}", exit_code=2)
+    assert one_error(capsys) == (
+        "error: condition: this checkpoint was trained with diffusion.clean_fraction=0, without given columns: train anew, or "
+        "on with init_from=, under diffusion.clean_fraction=0.15"
+    )
+
+
 def test_a_network_of_the_other_kind_is_refused(command, table, tmp_path, capsys) -> None:
     given = ["data=table", f"data.path={table}", f"run_dir={tmp_path / 'run'}"]
     assert command("train", *given, "model=unet") == 2
@@ -173,6 +243,32 @@ def test_a_network_of_the_other_kind_is_refused(command, table, tmp_path, capsys
     assert command("train", *given, "diffusion.label_weight=3") == 2
     assert "diffusion.label_weight: has no effect on tables" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def composed(*options: str):
+    register_configs()
+    with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
+        return to_dataclass(hydra.compose("train", overrides=list(options)))
+
+
+def test_debug_presets_are_for_tables_too(command, table, tmp_path) -> None:
+    """`tiny` through the command; `overfit` learns its one row by heart."""
+    given = ["data=table", f"data.path={table}", "data.target=label"]
+    assert command("train", *given, "debug=tiny", f"run_dir={tmp_path / 'tiny'}") == 0
+    assert (tmp_path / "tiny" / "samples" / "step_000008.png").exists()
+    short = ["train.steps=100", "train.sample_every=0", "train.save_every=0"]
+    config = composed(*given, "debug=overfit", "model=tabular_resnet", f"run_dir={tmp_path / 'overfit'}", *short)
+    losses = [row["train/loss"] for row in read_rows(train(config)) if "train/loss" in row]
+    assert losses[-1] < 0.1 < 0.5 < losses[0]
+
+
+def test_a_debug_preset_asks_of_each_network_what_it_has() -> None:
+    assert composed("debug=tiny").model.base_channels == 32
+    assert composed("debug=tiny", "model.base_channels=64").model.base_channels == 64
+    assert composed("debug=tiny", "data=table_demo").train.steps == 8
+    for model in ("tabular_mlp", "tabular_resnet"):
+        assert composed("debug=overfit", "data=table_demo", f"model={model}").train.first_images == 1
+    assert composed("debug=overfit").train.first_images == 8
 
 
 PRESETS = [path for path in sorted(Path(CONFIG_DIR).glob("experiment/*.yaml")) if "/data: table" in path.read_text()]
@@ -199,6 +295,10 @@ def test_every_row_of_the_training_file_is_its_own_copy(table) -> None:
     copies, x_0 = RowCopyRate(rows), rows.batch(range(len(rows))).x_0
     assert copies.distance(x_0).tolist() == [0.0] * len(rows)
     assert copies.share(x_0) == 1.0
+    texts = read_table(str(table), missing=["?"]).texts
+    again = TableSet.of(rows.spec.encode_texts(texts, seed=5), rows.names, rows.spec).batch(range(len(rows))).x_0
+    assert (again != x_0).any(), "ties are spread by chance"
+    assert copies.distance(again).tolist() == [0.0] * len(rows)
     far = x_0.clone()
     far[:, 0] += 100
     assert copies.share(far) == 0.0

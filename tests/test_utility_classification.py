@@ -20,6 +20,7 @@ from eval.utility.classification.examples import Example
 from eval.utility.classification.figures import confusion, figures, macro_f1, recalls
 from eval.utility.classification.network import CLASSIFIERS, build_classifier
 from eval.utility.classification.training import Looker, classify, mixed, train_classifier
+from eval.utility.folder_groups import groups_in
 from eval.utility.windows import PixelScale, draw_window
 
 TINY = ["size=16", "width=8", "steps=2", "batch_size=4", "val_checks=1", "ratios=[1,2]", "seeds=2", "draws=100"]
@@ -289,6 +290,10 @@ REFUSED = {
     "symmetry=rot: must be one of none": ["symmetry=rot"],
     "synthetic: holds 8 images of the class a, but +3 takes 12": ["ratios=[3]"],
     "arms: rebalanced is measured against oversampled": ["arms=[real,rebalanced]"],
+    "group=patient: a/000.png has no patient (train): give a table": ["group=patient"],
+    "group=folder: a/000.png lies in the folder of its class": ["group=folder"],
+    "attributes=t.csv has no effect without group=COLUMN": ["attributes=t.csv"],
+    "attributes=t.csv: no such file": ["attributes=t.csv", "group=patient"],
     "is smaller than 40x40: fit=center_crop never enlarges": ["size=40", "fit=center_crop"],
 }
 
@@ -303,6 +308,58 @@ def test_a_mistake_is_one_line_and_exit_code_2(sets, capsys, message):
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert not sets["out"].exists()
+
+
+def test_patients_of_a_table_are_never_divided_and_are_drawn_whole(sets, tmp_path, capsys):
+    table = tmp_path / "patients.csv"
+    rows = [
+        "train/a,p1",
+        "train/b,p2",
+        "val/a,p3",
+        "val/b/000.png,p3",
+        "test/a,p4",
+        "test/b/000,p4",
+        "test/b/001,p5",
+        "test/b/002,",
+    ]
+    options = ["group=patient", f"attributes={table}", "arms=[real,+1]", "seeds=1", "steps=1", "val_checks=0"]
+    table.write_text("\n".join(["file,patient", *rows]))
+    assert command(sets, *options) == 2
+    assert "group=patient: b/002.png has no patient (test): give a table that says so" in capsys.readouterr().err
+    table.write_text("\n".join(["file,patient", *rows]) + "p1")
+    assert command(sets, *options) == 2
+    assert "train and test share 1 values of patient, the first p1" in capsys.readouterr().err
+    table.write_text("\n".join(["file,patient", *rows]) + "p6")
+    assert command(sets, *options) == 0
+    report = json.loads((sets["out"] / "utility.json").read_text())
+    assert report["test_groups"] == {"by": "patient", "count": 3}
+    assert "6 test images were drawn as the 3 groups that they form by patient" in capsys.readouterr().out
+
+
+def test_a_table_names_images_stems_or_folders_and_must_be_one(tmp_path):
+    names = ["a/p1/0.png", "a/p1/1.png", "b/p2/0.png", "b/p2/x.png"]
+    table = tmp_path / "t.csv"
+
+    def read(*rows, names=names, column="patient"):
+        table.write_text("\n".join(["image,age,patient", *rows]))
+        return groups_in(tmp_path / "test", names, column, str(table))
+
+    assert read("a/p1,9,one", "x,9,two", "b/p2/0,9,three") == dict(
+        zip(names, ["one", "one", "three", "two"], strict=True)
+    )
+    assert read("test/a,9,one", "a,9,two", column="age") == {names[0]: "9", names[1]: "9"}
+    assert read("a/p1/0.png,,one") == {names[0]: "one"}
+    for rows, message in {
+        ("0,9,one",): "0 fits several images: give names with folders",
+        ("a,9",): "the line of a has 2 cells, not 3",
+        ("a,9,x", "a,9,y"): "names a twice",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            read(*rows)
+    with pytest.raises(ValueError, match=r"group=scene: no column of attributes=.*t.csv \(age, patient\)"):
+        read("a,9,x", column="scene")
+    assert groups_in(tmp_path, ["a/p1/0.png", "0.png"], "folder", None) == {"a/p1/0.png": str(tmp_path / "a" / "p1")}
+    assert groups_in(tmp_path, names, None, None) == {}
 
 
 def empty(folder):
@@ -332,7 +389,7 @@ def deep(root):
         (lambda root: deep(root / "val"), "val: holds integer pixels, train uint8: store all alike"),
         (
             lambda root: (root / "test" / "a" / "000.png").write_bytes((root / "train" / "a" / "000.png").read_bytes()),
-            "train and test share 1 pixels",
+            "train and test share 1 images by their pixels, the first a/000.png and a/000.png: ",
         ),
         (
             lambda root: (root / "synthetic" / "manifest.jsonl").write_text(

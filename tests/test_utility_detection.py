@@ -11,7 +11,7 @@ from utility_files import run_lengths, scene, write_detection_set, write_names
 pytest.importorskip("pycocotools.cocoeval")
 from eval.utility.__main__ import main
 from eval.utility.arms import TrainingSet
-from eval.utility.detection.arms import compose_arms, scene_fingerprint
+from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DETECTOR_NAMES, DetectionConfig
 from eval.utility.detection.detector import DETECTORS, build_detector
 from eval.utility.detection.paste import copy_paste, object_mask
@@ -120,7 +120,7 @@ def many(count: int, value: int) -> list:
 
 def test_each_arm_holds_exactly_what_it_says():
     train, val, synthetic = many(4, 100), many(2, 150), many(60, 200)
-    arms = compose_arms(train, val, synthetic, [2, 10])
+    arms = {name: make() for name, make in arm_makers(train, val, synthetic, [2, 10]).items()}
     assert list(arms) == ["real", "no_augmentation", "duplicated", "copy_paste", "+2", "+10", "synthetic_only"]
     counts = {name: (len(chosen.train), len(chosen.val)) for name, chosen in arms.items()}
     assert counts == {
@@ -136,11 +136,11 @@ def test_each_arm_holds_exactly_what_it_says():
     assert arms["+2"].train[4:] == synthetic[:8]
     assert arms["+10"].val == [*val, *synthetic[40:60]]
     assert arms["+2"].val == [*val, *synthetic[40:44]]
-    assert list(compose_arms(train, val, [], [2])) == ["real", "no_augmentation", "duplicated", "copy_paste"]
+    assert list(arm_makers(train, val, [], [2])) == ["real", "no_augmentation", "duplicated", "copy_paste"]
     with pytest.raises(
         ValueError, match="holds 59 images, but ratio 10 to 4 for training and 2 for validation takes 60"
     ):
-        compose_arms(train, val, synthetic[:59], [2, 10])
+        arm_makers(train, val, synthetic[:59], [2, 10])["+2"]()
 
 
 def test_a_share_of_real_images_is_kept_where_others_are_added():
@@ -207,6 +207,38 @@ def test_the_whole_study_and_its_second_call(sets, capsys):
     assert "real_0.json was made with lr=0.0005, now lr=0.0001: choose another out" in capsys.readouterr().err
 
 
+def test_groups_of_a_study_may_be_named_later_and_their_number_is_said(sets, capsys):
+    write_names(sets["test"], range(6, 10))
+    assert command(sets, "arms=[real]", "seeds=1") == 0
+    plain = json.loads((sets["out"] / "utility.json").read_text())
+    assert "test_groups" not in plain
+    assert command(sets, "arms=[real]", "seeds=1", "group=scene") == 0
+    assert "1 of 1 runs are in" in capsys.readouterr().out
+    grouped = json.loads((sets["out"] / "utility.json").read_text())
+    assert grouped["test_groups"] == {"by": "scene", "count": 2}
+    assert "intervals: 4 test images were drawn as the 2 groups that they form by scene" in grouped["verdict"]
+    write_names(sets["test"], range(6, 8))
+    assert command(sets, "group=scene") == 2
+    assert "group=scene: all images of test have the same scene, 3: there must be several" in capsys.readouterr().err
+
+
+def test_a_group_is_a_field_of_a_record_of_its_attributes_or_the_files_folder(tmp_path):
+    folder = write_detection_set(tmp_path, 2, seed=0)
+    whole = json.loads((folder / "annotations.json").read_text())
+    (folder / "images" / "p1").mkdir()
+    (folder / "images" / "001.png").rename(folder / "images" / "p1" / "001.png")
+    whole["images"][1] |= {"file_name": "p1/001.png", "attributes": {"patient": 7, "scene": "ignored"}}
+    (folder / "annotations.json").write_text(json.dumps(whole))
+    coco = open_coco(folder / "images", folder / "annotations.json")
+    for group, expected in {
+        None: [None, None],
+        "scene": ["0", "0"],
+        "patient": [None, "7"],
+        "folder": [None, "p1"],
+    }.items():
+        assert [each.group for each in coco.scenes(["000.png", "p1/001.png"], coco.categories, group)] == expected
+
+
 def test_without_a_test_set_validation_is_scored_and_seeds_repeat(sets, tmp_path, capsys):
     plain = {**sets, "out": tmp_path / "a"}
     left_out = ("test", "synthetic")
@@ -259,14 +291,16 @@ def test_what_would_make_the_test_no_test_is_refused(sets, tmp_path, capsys):
     images = sets["images"]
     (images / "009.png").write_bytes((images / "000.png").read_bytes())
     assert command(sets) == 2
-    assert "train and test share 1 pixels" in capsys.readouterr().err
+    assert "train and test share 1 images by their pixels, the first 000.png and 009.png: " in capsys.readouterr().err
     (sets["synthetic"] / "images" / "000.png").write_bytes((images / "008.png").read_bytes())
     (images / "009.png").write_bytes((images / "008.png").read_bytes()[::-1])
     assert command(sets) == 2
     assert "009.png: cannot identify" in capsys.readouterr().err
     write_names(tmp_path / "test.txt", range(6, 9))
     assert command(sets) == 2
-    assert "test and synthetic share 1 pixels" in capsys.readouterr().err
+    assert (
+        "test and synthetic share 1 images by their pixels, the first 008.png and 000.png: " in capsys.readouterr().err
+    )
 
 
 def test_synthetic_images_need_a_test_set_and_a_task_needs_a_name(sets, capsys):
@@ -298,6 +332,24 @@ def test_broken_annotations_are_named(sets, capsys, spoil, message):
     sets["annotations"].write_text(json.dumps(whole))
     assert command(sets) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "of", "images", "arms"),
+    [
+        ("train", "annotations", range(1, 5), "[real]"),
+        ("val", "annotations", range(5, 7), "[real]"),
+        ("test", "annotations", range(7, 11), "[real]"),
+        ("synthetic, for validation", "synthetic", range(9, 13), "[real,synthetic_only]"),
+    ],
+)
+def test_images_without_any_object_are_refused_for_they_have_no_score(sets, capsys, key, of, images, arms):
+    file = sets[of] if of == "annotations" else sets[of] / "annotations.json"
+    whole = json.loads(file.read_text())
+    whole["annotations"] = [row for row in whole["annotations"] if row["image_id"] not in images]
+    file.write_text(json.dumps(whole))
+    assert command(sets, f"arms={arms}") == 2
+    assert f"error: {key}: none of its {len(images)} images has an object" in capsys.readouterr().err
 
 
 def test_another_category_or_depth_of_synthetic_images_is_refused(sets, capsys):

@@ -296,7 +296,22 @@ def test_the_whole_study_its_second_call_and_its_page(sets, tmp_path, capsys):
     assert "Dice of ship" in (tmp_path / "page" / "report.html").read_text()
 
 
+def test_the_folders_of_patients_are_drawn_whole(sets, tmp_path, capsys):
+    for key in ("train", "val", "test"):
+        for path in [*(tmp_path / key).rglob("*.png")]:
+            patient = path.parent / f"p{int(path.stem) // 2}"
+            patient.mkdir(exist_ok=True)
+            path.rename(patient / path.name)
+    options = ["group=folder", "arms=[real]", "seeds=1", "steps=1", "val_checks=0"]
+    assert command(sets, *options, leave_out=("synthetic",)) == 0
+    assert json.loads((sets["out"] / "utility.json").read_text())["test_groups"] == {"by": "folder", "count": 2}
+    (tmp_path / "val.txt").write_text("p0/000.png\n")
+    assert command(sets, *options, f"val_list={tmp_path / 'val.txt'}", leave_out=("synthetic", "val")) == 2
+    assert "train and val share 1 values of folder" in capsys.readouterr().err
+
+
 REFUSED = {
+    "group=folder: 000.png has no folder (train)": ["group=folder"],
     "val=... is missing": ["val=null"],
     "test=... is missing: without it val is scored": ["test=null"],
     "width=20: must be a multiple of 8": ["width=20"],
@@ -368,7 +383,7 @@ def blank(root, key, value):
             lambda root: (root / "test" / "images" / "000.png").write_bytes(
                 (root / "synthetic" / "images" / "000.png").read_bytes()
             ),
-            "test and synthetic share 1 pixels",
+            "test and synthetic share 1 images by their pixels, the first 000.png and 000.png: ",
         ),
     ],
 )

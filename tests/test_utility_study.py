@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from eval.utility.groups import Groups
 from eval.utility.intervals import Interval, interval, resample
 from eval.utility.study import Arm, Run, run_study
 from eval.utility.summary import summarise, table
@@ -18,7 +19,9 @@ class Coins:
     metrics = ("accuracy",)
     test_images = IMAGES
 
-    def __init__(self, chances: dict[str, float], *, seed_noise: float = 0.0, recipe: int = 1) -> None:
+    def __init__(
+        self, chances: dict[str, float], *, seed_noise: float = 0.0, recipe: int = 1, groups: Groups | None = None
+    ) -> None:
         kinds = {"real": "baseline", "control": "control"}
         self.arms = {
             name: Arm(
@@ -27,6 +30,7 @@ class Coins:
             for name in chances
         }
         self.chances, self.seed_noise, self.recipe, self.trained = chances, seed_noise, recipe, []
+        self.test_groups = groups
 
     def identity(self, arm):
         return {"recipe": self.recipe, "chance": self.chances[arm]}
@@ -76,9 +80,10 @@ def test_a_changed_setting_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(ValueError, match=r"real_0.json was made with recipe=1, now recipe=2: choose another out"):
         run_study(changed, 1, tmp_path, quiet)
     assert changed.trained == []
-    (tmp_path / "runs" / "real_0.json").write_text("{")
-    with pytest.raises(ValueError, match=r"real_0.json: is not a run's file"):
-        run_study(Coins({"real": 0.5}), 1, tmp_path, quiet)
+    for content in ("{", "[]", "{}", "3"):
+        (tmp_path / "runs" / "real_0.json").write_text(content)
+        with pytest.raises(ValueError, match=r"real_0.json: is not a run's file"):
+            run_study(Coins({"real": 0.5}), 1, tmp_path, quiet)
 
 
 def spread_of(scorers, images, draws=4000):
@@ -105,6 +110,33 @@ def test_over_seeds_the_variance_is_the_unbiased_one_of_a_mean(seeds):
     gaps = np.random.default_rng(1).normal(0, 1, seeds)
     constant = [[lambda weights: np.zeros(1)] * seeds, [lambda weights, gap=gap: np.array([gap]) for gap in gaps]]
     assert spread_of(constant, 10).var() == pytest.approx(gaps.var(ddof=1) / seeds, rel=0.08)
+
+
+def test_without_groups_each_image_is_drawn_by_itself_as_it_always_was():
+    seen = []
+    resample([[lambda drawn: seen.append(drawn) or np.zeros(1)]], 7, draws=3)
+    rng = np.random.default_rng(0)
+    for drawn in seen:
+        assert np.array_equal(drawn, np.bincount(rng.integers(7, size=7), minlength=7))
+        rng.integers(1, size=1)
+    assert len(seen) == 3
+
+
+def test_images_of_one_group_are_drawn_together_and_one_group_less_than_there_are():
+    of_image, seen = np.array([0, 0, 1, 2, 2, 2]), []
+    resample([[lambda drawn: seen.append(drawn) or np.zeros(1)]], 6, draws=50, groups=of_image)
+    assert all(drawn[0] == drawn[1] and drawn[3] == drawn[4] == drawn[5] for drawn in seen)
+    assert {int(drawn[0] + drawn[2] + drawn[3]) for drawn in seen} == {2}
+    assert len({tuple(drawn) for drawn in seen}) == 6  # all ways to draw two of three with replacement
+
+
+@pytest.mark.parametrize("copies", [1, 8])
+def test_over_groups_the_variance_is_the_unbiased_one_of_a_mean_of_groups_however_many_copies_each_has(copies):
+    gaps = np.random.default_rng(4).normal(0, 1, 6)
+    none, each = np.zeros(6 * copies), np.repeat(gaps, copies)
+    groups = np.repeat(np.arange(6), copies)
+    worlds = resample([[share_right(none)], [share_right(each)]], len(each), draws=4000, groups=groups)
+    assert (worlds[:, 1] - worlds[:, 0]).var() == pytest.approx(gaps.var(ddof=1) / 6, rel=0.08)
 
 
 def test_pairs_share_their_images_and_seeds():
@@ -141,10 +173,29 @@ def test_a_gain_is_said_with_its_interval_and_the_knee_is_named(tmp_path):
     assert lines[7:] == summary["verdict"]
 
 
+def test_groups_widen_the_intervals_and_are_counted_and_named(tmp_path):
+    chances = {"real": 0.5, "+1": 0.6}
+    plain, _ = summary_of(tmp_path, chances)
+    right = np.random.default_rng(99).random(IMAGES)
+    hard = Groups("scene", np.argsort(np.argsort(right)) // 20)  # 20 groups of images that are equally hard
+    grouped, task = summary_of(tmp_path, chances, groups=hard)
+    gaps = [summary["arms"][1]["minus_real"]["accuracy"] for summary in (plain, grouped)]
+    assert gaps[0]["difference"] == gaps[1]["difference"]
+    assert gaps[1]["high"] - gaps[1]["low"] > 2 * (gaps[0]["high"] - gaps[0]["low"])
+    assert "test_groups" not in plain
+    assert grouped["test_groups"] == {"by": "scene", "count": 20}
+    said = "intervals: 400 test images were drawn as the 20 groups that they form by scene"
+    assert said in grouped["verdict"]
+    assert said in table(grouped, task.metrics)
+    assert not any("groups" in line for line in plain["verdict"])
+    few, _ = summary_of(tmp_path, chances, groups=Groups("scene", np.arange(IMAGES) % 4))
+    assert "warning: few groups (4): the intervals say little about others" in few["verdict"]
+
+
 def test_no_gain_and_a_loss_are_said_too(tmp_path):
     summary, _ = summary_of(tmp_path, {"real": 0.6, "control": 0.5, "+1": 0.6, "+2": 0.4}, seed_noise=0.02)
     assert summary["best_control"] == "real"
-    assert summary["verdict"][0].startswith("+2: a loss over the best control, real (accuracy -0.")
+    assert summary["verdict"][0].startswith("+2: a loss against the best control, real (accuracy -0.")
     assert summary["verdict"][1].startswith("+1: no gain over the best control, real (accuracy +0.000")
     assert summary["verdict"][2] == "knee: none"
     assert summary["knee"] is None
@@ -159,7 +210,7 @@ def test_an_arm_with_a_control_of_its_own_is_compared_with_it_too(tmp_path):
     gap = summary["arms"][-1]["minus_own_control"]["accuracy"]
     assert gap["difference"] == pytest.approx(means["filled"] - means["weighted"])
     assert 0 < gap["low"] < gap["difference"] < gap["high"]
-    assert summary["verdict"][0].startswith("filled: a loss over the best control, control (")
+    assert summary["verdict"][0].startswith("filled: a loss against the best control, control (")
     assert summary["verdict"][1].startswith("filled against weighted, its own control: a gain in accuracy (+0.")
     head, *rows = table(summary, task.metrics).splitlines()
     assert head.endswith("accuracy minus its own control")
@@ -175,7 +226,7 @@ def test_controls_alone_have_no_verdict_and_few_seeds_and_stuck_ones_are_named(t
     assert summary["verdict"] == [
         "no synthetic arm was run; the best control is real",
         "warning: control did not converge with seed 0, 1: tune the recipe on validation before comparing",
-        "warning: 2 seeds are few: the intervals say little about other seeds",
+        "warning: few seeds (2): the intervals say little about others",
     ]
 
 

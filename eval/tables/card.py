@@ -8,8 +8,9 @@ columns, pairs   errors, as in metrics.json
 marginals        [{"column", "numeric", "real", "synthetic": shares, "labels", "ends"}]
 closeness        medians of DCR and NNDR
 lost_categories, target_rates, closest, as in metrics.json
-utility          {"task", "test_images", "seeds", "files", "metrics", "verdict", "guess", "kept", "arms"}; differences are
-                 to training on the real rows, "minus_real"
+utility          {"task", "test_images", "seeds", "files", "metrics", "verdict", "guess", "kept", "arms", "models": [str],
+                 "tuned": {model: its trees, or None where its defaults did best}, "said_of_models": str}; differences
+                 are to training on the real rows, "minus_real"
 """
 
 from dataclasses import asdict
@@ -27,7 +28,7 @@ from eval.tables.verdict import judge
 from eval.tables.words import WORDS
 from eval.versions import versions_of
 
-_PACKAGES = ("speckle", "numpy", "scipy", "pandas", "scikit-learn")
+_PACKAGES = ("speckle", "numpy", "scipy", "pandas", "scikit-learn", "catboost")
 ATTACK = "distance to the nearest synthetic row"
 
 

@@ -54,10 +54,10 @@ def find_duplicates(
     train: Float[np.ndarray, "t c"], holdout: Float[np.ndarray, "h c"] | None, synthetic: Float[np.ndarray, "n c"]
 ) -> Duplicates:
     """Exact equality in all columns, missing values included."""
-    once, others = _keys(train), None if holdout is None else _keys(holdout)
-    own = _keys(synthetic)
+    once, others = row_keys(train), None if holdout is None else row_keys(holdout)
+    own = row_keys(synthetic)
     copied = np.isin(own, once)
-    real = _repeated(once) if others is None else np.concatenate([_repeated(once), np.isin(others, once)])
+    real = repeated(once) if others is None else np.concatenate([repeated(once), np.isin(others, once)])
     exact, real_exact = int(copied.sum()), int(real.sum())
     by_chance = hypergeom(len(own) + len(real), exact + real_exact, len(own))
     held, p_value = None, None
@@ -68,17 +68,18 @@ def find_duplicates(
         odds = len(once) / (len(once) + len(others))
         p_value = float(binom.sf(x - 1, x + y, odds))
     return Duplicates(
-        len(own), exact, len(real), real_exact, held, float(_repeated(own).mean()), float(_repeated(once).mean()),
+        len(own), exact, len(real), real_exact, held, float(repeated(own).mean()), float(repeated(once).mean()),
         float(by_chance.sf(exact - 1)), p_value,
     )  # fmt: skip
 
 
-def _keys(rows: np.ndarray) -> np.ndarray:
+def row_keys(rows: np.ndarray) -> np.ndarray:
     """Each row as one value that can be compared; -0 is 0, and NaN is NaN."""
     plain = np.ascontiguousarray(np.where(np.isnan(rows), np.nan, rows + 0.0))
     return plain.view(np.dtype((np.void, plain.dtype.itemsize * plain.shape[1])))[:, 0]
 
 
-def _repeated(keys: np.ndarray) -> Bool[np.ndarray, " n"]:
+def repeated(keys: np.ndarray) -> Bool[np.ndarray, " n"]:
+    """Whether each key occurs more than once."""
     _, back, counts = np.unique(keys, return_inverse=True, return_counts=True)
     return counts[back] > 1

@@ -106,8 +106,8 @@ def _utility(card: dict[str, Any]) -> str:
     lead = (
         f"{study['task'].capitalize()}: models trained on each set, {study['seeds']} seeds where chance has a part, tested on "
         f"{study['test_images']} real rows. Each row is {metric} minus that of training on the real rows, with its paired 95 % "
-        "interval over test rows, files and seeds; the dot is hollow where the interval holds 0. No model is tuned. TabDDPM's "
-        "tables are of macro-F1 and R2 of a tuned CatBoost."
+        f"interval over test rows, files and seeds; the dot is hollow where the interval holds 0. {study['said_of_models']} "
+        "TabDDPM's tables are of macro-F1 and R2 of a tuned CatBoost."
     )
     arms = [arm for arm in study["arms"] if arm["minus_real"]]
     rows = []

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eval.tables.config import TableConfig, synthetic_files
+from eval.tables.duplicates import repeated, row_keys
 from eval.tables.reader import Cells, file_sha256, read_cells
 from eval.tables.table import MISSING_STATE, Column, Table, decide_columns, match_columns, to_rows
 
@@ -141,10 +142,26 @@ def _notes(tables: Tables) -> list[str]:
         notes.append(
             f"{len(tables.synthetic)} synthetic files are taken as samples of one generator: pooled, but for training."
         )
+    notes += _leaks(tables)
     if tables.test is None:
         notes.append(
             "Without test=FILE no model can be tested, and the floor is half of the training rows against the rest."
         )
+    return notes
+
+
+def _leaks(tables: Tables) -> list[str]:
+    """Rows of the test file or the holdout that are training rows, where these seldom repeat each other."""
+    train, notes = row_keys(tables.train.rows), []
+    for key, table in (("test", tables.test), ("holdout", tables.holdout)):
+        if table is None:
+            continue
+        inside = int(np.isin(row_keys(table.rows), train).sum())
+        if inside / len(table) > 0.01 + 2 * repeated(train).mean():
+            notes.append(
+                f"{inside} of the {len(table)} rows of {key}={table.path} are training rows, too: scores and audit take them "
+                "for rows that no model saw."
+            )
     return notes
 
 

@@ -94,7 +94,7 @@ def audit_rows(tables: Tables, synthetic: Float[np.ndarray, "m c"], *, seed: int
     train = tables.train.rows
     unseen = None if tables.unseen is None else tables.unseen.rows
     random = np.random.default_rng(seed)
-    most = max(100, min(MOST_ROWS, MOST_PAIRS // len(train)))
+    most = _most(train)
     rows = np.sort(random.permutation(len(synthetic))[:most])
     held = None if unseen is None else unseen[np.sort(random.permutation(len(unseen))[:most])]
     # all real rows alike: one that fits itself to the training rows would bring these nearer to everything
@@ -118,13 +118,18 @@ def _evidence(sets: Audited, seed: int) -> Evidence:
     random = np.random.default_rng(seed)
     to_train = _told_apart(distances(sets.synthetic, sets.train), random)
     if sets.holdout is None:
-        drawn = random.permutation(len(sets.train))[:MOST_ROWS]
+        drawn = random.permutation(len(sets.train))[: _most(sets.train)]
         among = _told_apart(distances(sets.train[drawn], sets.train), random)
         among[np.arange(len(drawn)), drawn] = np.inf
         return audit(DISTANCES, to_train, among, None, seed=seed, thing="row")
     calibrating = _told_apart(distances(sets.holdout, sets.train), random)
     to_holdout = _told_apart(distances(sets.synthetic, sets.holdout), random)
     return audit(DISTANCES, to_train, calibrating, to_holdout, seed=seed, thing="row")
+
+
+def _most(train: np.ndarray) -> int:
+    """Rows whose distances to all training rows fit into memory."""
+    return max(100, min(MOST_ROWS, MOST_PAIRS // len(train)))
 
 
 def _told_apart(matrix: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Files of rows as columns of text: one reading for CSV and Parquet, so that both mean the same.
 
-Cells are text or None; empty cells, NA, NaN, null, None and ? are missing. What is a number is decided later, on the real file
-(eval.tables.table).
+Cells are text or None; empty cells, NA, NaN, null, None, ? and the like are missing. What is a number is decided later, on
+the real file (eval.tables.table).
 """
 
 import hashlib
@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-MISSING_MARKS = frozenset({"", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>"})
+MISSING_MARKS = frozenset(
+    {"", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NaT", "null", "Null", "NULL", "None"}
+)  # what training takes for missing (data.table_config), for samples are written with the marks of the training file
 Cells = dict[str, np.ndarray]
 """Each column's cells (n,), objects: str, or None where missing."""
 

@@ -1,5 +1,6 @@
 """What the trainings say in words: the card's "utility", as python -m eval.utility gives it for images."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from eval.tables.baselines import NOTES, make_baseline
 from eval.tables.models import Problem, available_models
 from eval.tables.opening import Tables, present_target
 from eval.tables.transfer import Transfer, transfer
+from eval.tables.tune import tune
 from eval.utility.intervals import Interval, interval
 
 REAL, GUESS, SYNTHETIC, BOTH = "real", "guess", "synthetic", "real + synthetic"
@@ -36,10 +38,13 @@ def run_study(tables: Tables) -> dict[str, Any] | None:
             f"test={config.test}: its target {config.target} has one value alone, so no model can be tested"
         )
     models = available_models(config.models)
-    settings = {"seeds": config.seeds, "draws": config.draws, "seed": config.seed}
-    trained = transfer(problem, arms, test, models=models, **settings)
+    settings: dict[str, Any] = {"seeds": config.seeds, "draws": config.draws, "seed": config.seed}
+    tuned = tune(problem, models, arms[REAL][0], trials=config.tune, seed=config.seed)
+    trained = transfer(problem, arms, test, models=models, tuned=tuned, **settings)
     guess = transfer(problem, {GUESS: arms[REAL]}, test, models=["guess"], **settings)
-    return summarise(tables, trained, guess, {name: len(of[0]) for name, of in arms.items()}, len(test))
+    found = summarise(tables, trained, guess, {name: len(of[0]) for name, of in arms.items()}, len(test))
+    chosen = {name: None if trees is None else asdict(trees) for name, trees in tuned.items()}
+    return {**found, "models": models, "tuned": chosen, "said_of_models": models_in_words(models, chosen, config.tune)}
 
 
 def _arms(tables: Tables) -> dict[str, list[np.ndarray]]:
@@ -78,6 +83,19 @@ def summarise(
         "metrics": trained.metrics, "best_control": REAL, "verdict": sentences(trained, kept, guess),
         "guess": float(guess.means[0, 0]), "kept": kept, "arms": arms,
     }  # fmt: skip
+
+
+def models_in_words(models: list[str], tuned: dict[str, dict[str, Any] | None], trials: int) -> str:
+    """Which models were trained, and what of them was tuned."""
+    said = f"Models: {', '.join(models)}. "
+    if not tuned:
+        return said + "None is tuned."
+    of = [
+        f"{name} has its defaults, which did best" if trees is None else f"{name} has {trees['count']} trees of depth "
+        f"{trees['depth']}, learning rate {trees['learning_rate']:.2g}, l2 {trees['l2']:.2g}"
+        for name, trees in tuned.items()
+    ]  # fmt: skip
+    return f"{said}Tuned in {trials} trials on a fifth of the training file, for all sets alike: {'; '.join(of)}."
 
 
 def gap(trained: Transfer, a: int, b: int, k: int) -> Interval:

@@ -32,7 +32,8 @@ def terminal_text(scores: TableScores, card: dict[str, Any]) -> str:
         f"privacy   {card['privacy']['verdict']}",
         *[f"          {words}" for words in card["privacy"]["sentences"]],
     ]
-    study = [f"use       {sentence}" for sentence in card["utility"]["verdict"]] if "utility" in card else []
+    used = [*card["utility"]["verdict"], card["utility"]["said_of_models"]] if "utility" in card else []
+    study = [f"use       {sentence}" for sentence in used]
     notes = [f"note: {note}" for note in card["notes"]]
     return "\n".join([*head, "", *figures, "", *_compared(card), "", *study, *audit, *notes])
 

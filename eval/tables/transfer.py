@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from eval.tables.boosted import Trees
 from eval.tables.models import WITHOUT_CHANCE, Problem, foretell
 from eval.tables.scores import CLASSIFICATION, REGRESSION, classification_scores, regression_scores
 
@@ -46,19 +47,24 @@ def transfer(
     seeds: int,
     draws: int,
     seed: int,
+    tuned: Mapping[str, Trees | None] | None = None,
 ) -> Transfer:
-    """Train and score; `arms` holds the training rows of each arm's files, of which an arm has one or as many as any other."""
+    """Train and score; `arms` holds the training rows of each arm's files, of which an arm has one or as many as any other.
+
+    `tuned`: the trees of boosted models, for all arms the same.
+    """
     files = max(len(of) for of in arms.values())
     random = np.random.default_rng(seed)
     n = len(test)
     weights = np.concatenate([np.ones((1, n)), random.multinomial(n, np.full(n, 1 / n), size=draws)]).astype(np.float64)
     names = [f"{metric}, {model}" for model in models for metric in _metrics(problem)]
     scored = np.empty((len(arms), files, seeds, len(names), draws + 1), np.float32)
-    progress = tqdm(total=sum(len(of) for of in arms.values()), desc="train on synthetic, test on real", leave=False)
-    for a, of in enumerate(arms.values()):
+    trainings = sum(1 if model in WITHOUT_CHANCE else seeds for model in models)
+    progress = tqdm(total=trainings * sum(len(of) for of in arms.values()), unit="training", leave=False)
+    for a, (arm, of) in enumerate(arms.items()):
         for f, rows in enumerate(of):
-            scored[a, f] = _score(problem, rows, test, models, seeds, weights)
-            progress.update()
+            progress.set_description(f"train on {arm}, test on real")
+            scored[a, f] = _score(problem, rows, test, models, seeds, weights, tuned=tuned or {}, progress=progress)
         scored[a, len(of) :] = scored[a, 0]
     progress.close()
     decisive = scored[:, :, :, :: len(_metrics(problem))].mean(axis=3, keepdims=True)
@@ -73,14 +79,23 @@ def _metrics(problem: Problem) -> tuple[str, ...]:
 
 
 def _score(
-    problem: Problem, train: np.ndarray, test: np.ndarray, models: list[str], seeds: int, weights: np.ndarray
+    problem: Problem,
+    train: np.ndarray,
+    test: np.ndarray,
+    models: list[str],
+    seeds: int,
+    weights: np.ndarray,
+    *,
+    tuned: Mapping[str, Trees | None],
+    progress: tqdm,
 ) -> Float[np.ndarray, "s k d"]:
     """The scores of all models trained on one file with every seed."""
     truth, found = test[:, problem.target], []
     for model in models:
         by_seed = []
         for seed in range(1 if model in WITHOUT_CHANCE else seeds):
-            answers = foretell(problem, model, train, test, seed=seed)
+            answers = foretell(problem, model, train, test, seed=seed, trees=tuned.get(model))
+            progress.update()
             if problem.classes:
                 by_seed.append(classification_scores(truth.astype(int), answers, weights).T)
             else:

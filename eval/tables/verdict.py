@@ -21,8 +21,9 @@ RULES = [
     "Free of copies: no where the privacy audit fails, no sign of any where it passes: exact copies, rows near to one training "
     "row or nearer to them than to rows of a holdout, and an attack by distance, each beside what chance gives.",
     f"Useful: by models trained on synthetic rows alone and tested on real ones. Yes where they keep {AS_GOOD:.0%} or more of "
-    "what real rows teach beyond guessing, with all of the 95 % interval; no where they keep less than "
-    f"{HARDLY:.0%}; partly where the interval shows a loss; else it cannot be told.",
+    f"what real rows teach beyond guessing, with all of the 95 % interval; else, where the interval shows a loss, no below "
+    f"{HARDLY:.0%} and partly from there on; else it cannot be told. “As well as real rows” takes a yes and an interval of the "
+    "loss that holds 0: that interval alone says that no loss was seen, and so do a few test rows of any rows.",
     "Same mix: yes where no figure of shares or subgroups tells the sets apart, else it differs.",
 ]
 
@@ -31,11 +32,11 @@ def judge(card: dict[str, Any]) -> dict[str, Any]:
     """The "verdict" of a table's card whose other sections are there."""
     faithful = _faithful(card)
     varied = likeness(card, "varied", ("recall", "coverage"), "rows")
-    copies, useful = _copies(card["privacy"]), _useful(card.get("utility"))
+    copies, (use, taught) = _copies(card["privacy"]), useful(card.get("utility"))
     mix = [_mix(card)] if any(figure["question"] == "mix" for figure in card["figures"]) else []
     rules = RULES if mix else RULES[:-1]
     return {
-        "headline": _headline(faithful, varied, copies, useful), "questions": [faithful, varied, copies, useful, *mix],
+        "headline": _headline(faithful, varied, copies, taught), "questions": [faithful, varied, copies, use, *mix],
         "rules": rules,
     }  # fmt: skip
 
@@ -55,17 +56,11 @@ def _faithful(card: dict[str, Any]) -> Question:
     return found if not told["worse"] else found | {side: f"{area} {found[side]}"}
 
 
-def _headline(faithful: Question, varied: Question, copies: Question, useful: Question) -> str:
+def _headline(faithful: Question, varied: Question, copies: Question, taught: str) -> str:
     if copies["level"] == "no":
         return "Not to be shared: the privacy audit fails."
     no_copies = {"yes": "no sign of copies", "open": "copies cannot be ruled out"}[copies["level"]]
-    use = {
-        "yes": "they teach models as real rows do",
-        "partly": "they teach models less than real rows do",
-        "no": "they teach models little",
-        "open": "their use is open",
-    }
-    return f"{likeness_words(faithful, varied, 'rows')}; {no_copies}; {use[useful['level']]}."
+    return f"{likeness_words(faithful, varied, 'rows')}; {no_copies}; {taught}."
 
 
 def _copies(audit: dict[str, Any]) -> Question:
@@ -83,21 +78,44 @@ def _copies(audit: dict[str, Any]) -> Question:
     )
 
 
-def _useful(study: dict[str, Any] | None) -> Question:
+def useful(study: dict[str, Any] | None) -> tuple[Question, str]:
+    """The question of use, and its part of the headline; `study` is the card's "utility"."""
     if study is None:
         doubted = "No model was trained on these rows: give target= and test=."
-        return answered("Useful?", "Not measured", "open", doubted=doubted)
+        return answered("Useful?", "Not measured", "open", doubted=doubted), "their use is open"
     kept, said = study["kept"][SYNTHETIC], f"Models {study['verdict'][0]}."
     if kept is None:
-        return answered("Useful?", "Cannot be told", "open", doubted=f"Real rows teach no more than guessing. {said}")
+        doubted = f"Real rows teach no more than guessing. {said}"
+        words = "their use is open, as real rows teach no more than guessing"
+        return answered("Useful?", "Cannot be told", "open", doubted=doubted), words
+    gap = next(arm["minus_real"] for arm in study["arms"] if arm["arm"] == SYNTHETIC)[study["metrics"][0]]
+    answer, level, words = _taught(kept, gap)
     share = f"{percent(kept['difference'])} [{percent(kept['low'])}, {percent(kept['high'])}] of what real rows teach is kept. "
+    side = "trusted" if level == "yes" else "doubted"
+    amount = f"{percent(kept['difference'])}, {_loss(gap)} of {study['metrics'][0].partition(',')[0]}"
+    return answered("Useful?", answer, level, **{side: share + said}), f"{words} ({amount})"
+
+
+def _taught(kept: dict[str, float], gap: dict[str, float]) -> tuple[str, str, str]:
+    """Answer, level and words, by the intervals of what is kept and of the score less that of real rows."""
+    if gap["low"] > 0:
+        return "Yes", "yes", "they teach models more than real rows do"
+    lost = gap["high"] < 0
     if kept["low"] >= AS_GOOD:
-        return answered("Useful?", "Yes", "yes", trusted=share + said)
+        as_well = "almost as well as real rows" if lost else "as well as real rows, as far as these test rows tell"
+        return "Yes", "yes", f"they teach models {as_well}"
+    if not lost:
+        return "Cannot be told", "open", "whether they teach models as well as real rows cannot be told"
     if kept["difference"] < HARDLY:
-        return answered("Useful?", "Hardly", "no", doubted=share + said)
-    if kept["high"] < 1:
-        return answered("Useful?", "Partly", "partly", doubted=share + said)
-    return answered("Useful?", "Cannot be told", "open", doubted=share + said)
+        return "Hardly", "no", "they teach models little"
+    return "Partly", "partly", "they teach models less than real rows do"
+
+
+def _loss(gap: dict[str, float]) -> str:
+    """The difference to real rows as an amount with its interval."""
+    word, sign, ends = ("gain", 1, ("low", "high")) if gap["difference"] > 0 else ("loss", -1, ("high", "low"))
+    amount, low, high = (round(sign * gap[end], 3) + 0.0 for end in ("difference", *ends))  # + 0.0: no -0.000
+    return f"a {word} of {amount:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _mix(card: dict[str, Any]) -> Question:

@@ -13,13 +13,13 @@ from typing import Any
 from eval.arguments import option_lines, read_arguments
 from eval.heap import keep_heap
 from eval.utility.classification.config import ClassificationConfig
-from eval.utility.config import StudyConfig
 from eval.utility.detection.config import DetectionConfig
+from eval.utility.recipe import RecipeConfig
 from eval.utility.segmentation.config import SegmentationConfig
 from eval.utility.study import Task
 from eval.versions import versions_of
 
-CONFIGS: dict[str, type[StudyConfig]] = {
+CONFIGS: dict[str, type[RecipeConfig]] = {
     "detection": DetectionConfig,
     "classification": ClassificationConfig,
     "segmentation": SegmentationConfig,
@@ -46,7 +46,7 @@ def main(args: list[str]) -> int:
     return 0
 
 
-def _open(config: StudyConfig) -> Task:
+def _open(config: RecipeConfig) -> Task:
     """The task; torch takes seconds to import, so only here: after the arguments are known to be good."""
     try:
         if isinstance(config, DetectionConfig):
@@ -68,7 +68,7 @@ def _open(config: StudyConfig) -> Task:
     raise AssertionError(type(config))
 
 
-def _study(config: StudyConfig, say: Callable[[str], None] = print) -> None:
+def _study(config: RecipeConfig, say: Callable[[str], None] = print) -> None:
     from eval.utility.study import run_study, write_json
     from eval.utility.summary import summarise, table
 
@@ -82,18 +82,20 @@ def _study(config: StudyConfig, say: Callable[[str], None] = print) -> None:
         {
             "task": config.task, "settings": asdict(config), "test_images": task.test_images, **summary,
             "runs": {arm: [{"scores": run.scores, **run.details} for run in runs[arm]] for arm in runs},
-            "environment": _environment(),
+            "environment": _environment(config),
         },
     )  # fmt: skip
     say(f"\n{table(summary, task.metrics)}\n\nresults: {out / 'utility.json'}")
 
 
-def _environment() -> dict[str, Any]:
+def _environment(config: RecipeConfig) -> dict[str, Any]:
     import torch
+
+    from eval.utility.training import precision_of
 
     return {
         **versions_of(PACKAGES),
-        "machine": platform.platform(), "threads": torch.get_num_threads(),
+        "machine": platform.platform(), "threads": torch.get_num_threads(), "precision": precision_of(config),
         "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }  # fmt: skip
 

@@ -121,6 +121,19 @@ def pixel_hash(image: np.ndarray) -> str:
     return hashlib.sha256(f"{image.shape}{image.dtype}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
+def set_hashes(
+    chosen: TrainingSet[Item], scored: list[Item], real: list[Item], hash_of: Callable[[list[Item]], str]
+) -> dict[str, str]:
+    """Hashes of the images that an arm trains on, chooses by and is scored by.
+
+    All arms see pixels on the scale of the `real` training images: where the arm has none of them, their hash is there too.
+    """
+    sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": scored}
+    if not chosen.real:
+        sets["scale_set"] = real
+    return {key: hash_of(images) for key, images in sets.items()}
+
+
 def fingerprint(parts: Iterable[str | bytes]) -> str:
     """A short hash of images' hashes and what belongs to each, in their order."""
     digest = hashlib.sha256()

@@ -1,5 +1,7 @@
 """What every task of `python -m eval.utility` may be told, and the checks that tasks share; no torch."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +71,12 @@ def names_in(key: str, path: str) -> list[str]:
     names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     if not names:
         raise ValueError(f"{key}={path}: lists no image")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise ValueError(f"{key}={path}: lists {twice[0]} twice ({len(twice)} such names)")
     return names
 
 
-def refuse_overlap(splits: dict[str, list[str]], what: str) -> None:
+def refuse_overlap(splits: Mapping[str, Sequence[str]], what: str) -> None:
     """ValueError if two of the splits share an entry; `what` says what an entry is."""
     keys = list(splits)
     for i, one in enumerate(keys):
@@ -82,4 +84,17 @@ def refuse_overlap(splits: dict[str, list[str]], what: str) -> None:
             if shared := sorted({*splits[one]} & {*splits[other]}):
                 raise ValueError(
                     f"{one} and {other} share {len(shared)} {what}, the first {shared[0]}: a test needs images of its own"
+                )
+
+
+def refuse_copies(splits: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """ValueError if an image of one of the splits is in another by its pixels; each is given as its hash and its name."""
+    names = {key: dict(images) for key, images in splits.items()}
+    keys = list(names)
+    for i, one in enumerate(keys):
+        for other in keys[i + 1 :]:
+            if shared := [digest for digest in names[one] if digest in names[other]]:
+                raise ValueError(
+                    f"{one} and {other} share {len(shared)} images by their pixels, the first {names[one][shared[0]]} and "
+                    f"{names[other][shared[0]]}: an image may be in one of them"
                 )

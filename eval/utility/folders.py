@@ -2,25 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 from omegaconf import MISSING
 
 from eval.utility.config import names_in, refuse_overlap
+from eval.utility.folder_groups import groups_in
+from eval.utility.groups import SYNTHETIC, Grouped
 from eval.utility.recipe import RecipeConfig
 
-
-@runtime_checkable
-class Named(Protocol):
-    """An image with the name that lists call it by."""
-
-    @property
-    def name(self) -> str:
-        """Its path below the folder, with forward slashes."""
-        ...
-
-
-Image = TypeVar("Image", bound=Named)
+Image = TypeVar("Image", bound=Grouped)
+GROUPS_MEND = (
+    "give a table that says so, attributes=FILE.csv, or use group=folder for GROUP/1.png and CLASS/GROUP/1.png"
+)
 
 
 @dataclass
@@ -36,6 +30,11 @@ class FoldersConfig(RecipeConfig):
     """Text file of the names below `train` to train on, as `data.file_list` of train.py; null: all."""
     test: str | None = None
     """null, while the recipe is tuned on real images alone: the validation images are scored instead."""
+    group: str | None = None
+    """What belongs together, as `data.group` of train.py: folder, or a column of `attributes` (patient, scene). No value may
+    be in two of train, val and test, and the intervals draw whole groups."""
+    attributes: str | None = None
+    """CSV table that says each real image's group, as `data.attributes` of train.py."""
     synthetic: str | None = None
     """What `sample.py` wrote; null: baseline and controls only."""
 
@@ -48,6 +47,8 @@ class FoldersConfig(RecipeConfig):
             )
         if self.val is not None and self.val_list is not None:
             raise ValueError("val and val_list both say what to validate by: give one of them")
+        if self.attributes is not None and self.group in (None, "folder"):
+            raise ValueError(f"attributes={self.attributes} has no effect without group=COLUMN")
         if self.synthetic is not None and self.test is None:
             raise ValueError(
                 "test=... is missing: without it val is scored, which a study with synthetic images must not"
@@ -63,6 +64,10 @@ class FoldersConfig(RecipeConfig):
         """Those given, by option."""
         given = {key: getattr(self, key) for key in ("train", "val", "test", "synthetic")}
         return {key: Path(path) for key, path in given.items() if path is not None}
+
+    def groups(self, key: str, names: list[str]) -> dict[str, str]:
+        """The group of each image below the folder given as option `key`, where it is known; see `groups_in`."""
+        return {} if key == SYNTHETIC else groups_in(self.folders()[key], names, self.group, self.attributes)
 
     def splits(self, found: dict[str, list[Image]]) -> dict[str, list[Image]]:
         """The images for training, validation, where there is one the test, and the synthetic ones; `found` by option.

@@ -1,9 +1,9 @@
-"""Paired bootstrap over seeds and test images."""
+"""Paired bootstrap over seeds and test images, or the groups that these form."""
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from eval.utility.study import Scorer
@@ -25,7 +25,12 @@ class Interval(NamedTuple):
 
 
 def resample(
-    scorers: list[list[Scorer]], images: int, *, draws: int, seed: int = 0
+    scorers: list[list[Scorer]],
+    images: int,
+    *,
+    draws: int,
+    seed: int = 0,
+    groups: Int[np.ndarray, "images"] | None = None,
 ) -> Float[np.ndarray, "draws arms metrics"]:
     """The arms' mean scores in `draws` worlds, each of which has other test images and other seeds.
 
@@ -33,15 +38,27 @@ def resample(
     differences between them are paired. Of s seeds s - 1 are drawn, which makes the variance of their mean that of s
     independent runs (Rao & Wu 1988, J. Am. Stat. Assoc. 83, section 2); of one seed nothing can be learnt about seeds,
     and the intervals then hold for that seed alone.
+
+    `groups`: the number of each image's group, from 0. Groups are then drawn instead of images, each with all its images,
+    and of g groups g - 1, for the same reason as with seeds.
     """
     rng = np.random.default_rng(seed)
     seeds = len(scorers[0])
     means = []
     for _ in tqdm(range(draws), "intervals", leave=False, unit="draw"):
-        weights = np.bincount(rng.integers(images, size=images), minlength=images)
+        weights = _drawn_images(images, rng) if groups is None else _drawn_groups(groups, rng)
         chosen, times = np.unique(rng.integers(seeds, size=max(1, seeds - 1)), return_counts=True)
         means.append([np.average([arm[s](weights) for s in chosen], axis=0, weights=times) for arm in scorers])
     return np.array(means)
+
+
+def _drawn_images(images: int, rng: np.random.Generator) -> Int[np.ndarray, "images"]:
+    return np.bincount(rng.integers(images, size=images), minlength=images)
+
+
+def _drawn_groups(groups: Int[np.ndarray, "images"], rng: np.random.Generator) -> Int[np.ndarray, "images"]:
+    count = int(groups.max()) + 1
+    return np.bincount(rng.integers(count, size=count - 1), minlength=count)[groups]
 
 
 def interval(estimate: float, draws: Float[np.ndarray, "draws"]) -> Interval:

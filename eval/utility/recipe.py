@@ -40,6 +40,7 @@ class RecipeConfig(StudyConfig):
     symmetry: str = "none"
     """Under which an image is as good as another: none, hflip, flips (both), or dihedral (flips and quarter turns)."""
     precision: str = "auto"
+    """fp32, bf16, or auto: bf16 where the machine is fast at it, as in train.py. A run belongs to what it came to."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming field, value and what is allowed."""

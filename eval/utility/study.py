@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from eval.utility.groups import Groups
+
 BASELINE = "real"
 Scorer = Callable[[np.ndarray], np.ndarray]
 """How often each test image counts (images,) -> the metrics (m,) of one run."""
@@ -48,6 +50,8 @@ class Task(Protocol):
     """Names of the scores, higher being better; the first decides."""
     arms: dict[str, Arm]
     test_images: int
+    test_groups: Groups | None
+    """Which of them belong together; None: each stands alone."""
 
     def identity(self, arm: str) -> dict[str, Any]:
         """Settings and data that the arm's runs depend on, but for the seed."""
@@ -102,13 +106,14 @@ def _load(out: Path, arm: str, seed: int, identity: dict[str, Any]) -> Run | Non
     try:
         stored = json.loads(path.read_bytes())
         scores, records, before = stored.pop("scores"), stored.pop("records"), stored.pop("identity")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path}: is not a run's file ({type(error).__name__}: {error}); delete it") from error
     now = json.loads(json.dumps(identity))
     for key in {**before, **now}:
         if before.get(key) != now.get(key):
             raise ValueError(
-                f"out={out}: {path.name} was made with {key}={before.get(key)}, now {key}={now.get(key)}: choose another out"
+                f"out={out}: {path.name} was made with {key}={before.get(key)}, now {key}={now.get(key)}: choose another out, "
+                "or delete that file to make it anew"
             )
     return Run(scores, records, {key: value for key, value in stored.items() if key not in ("arm", "seed")})
 

@@ -7,6 +7,7 @@ import numpy as np
 from eval.utility.intervals import Interval, interval, resample
 from eval.utility.study import BASELINE, Run, Task
 
+FEW_GROUPS = 10
 STUCK = 0.2  # of the best seed's score: a run below has not converged, and whatever is compared with it looks good
 
 
@@ -20,9 +21,11 @@ def summarise(task: Task, runs: dict[str, list[Run]], *, draws: int) -> dict[str
     means = by_seed.mean(axis=1)  # (a, m)
     controls = [a for a, name in enumerate(names) if task.arms[name].kind != "synthetic"]
     best = max(controls, key=lambda a: means[a, 0])
+    groups = task.test_groups
     worlds = resample(
-        [[task.scorer(run.records) for run in runs[arm]] for arm in names], task.test_images, draws=draws
-    )  # (draws, a, m)
+        [[task.scorer(run.records) for run in runs[arm]] for arm in names], task.test_images, draws=draws,
+        groups=None if groups is None else groups.of_image,
+    )  # (draws, a, m)  # fmt: skip
 
     def difference(a: int, other: int) -> dict[str, Interval]:
         paired = worlds[:, a] - worlds[:, other]  # (draws, m)
@@ -46,7 +49,8 @@ def summarise(task: Task, runs: dict[str, list[Run]], *, draws: int) -> dict[str
         for a, name in enumerate(names)
     ]  # fmt: skip
     verdict = _verdict(task, names[best], to_real, to_best, to_own, knee) + _warnings(task, by_seed)
-    return {"best_control": names[best], "knee": knee, "verdict": verdict, "arms": arms}
+    drawn = {} if groups is None else {"test_groups": {"by": groups.by, "count": groups.count}}
+    return {**drawn, "best_control": names[best], "knee": knee, "verdict": verdict, "arms": arms}
 
 
 def _knee(
@@ -75,8 +79,8 @@ def _verdict(task: Task, best: str, to_real: Any, to_best: Any, to_own: Any, kne
         (name for name, arm in task.arms.items() if arm.kind == "synthetic"), key=lambda n: -(task.arms[n].ratio or 0)
     ):
         real, control = to_real[name][metric], to_best[name][metric]
-        against = f"{name}: {_word(control)} over the best control, {best} ({metric} {_signed(control)})"
-        said.append(against if best == BASELINE else f"{against}; {_word(real)} over {BASELINE} ({_signed(real)})")
+        against = f"{name}: {_against(control)} the best control, {best} ({metric} {_signed(control)})"
+        said.append(against if best == BASELINE else f"{against}; {_against(real)} {BASELINE} ({_signed(real)})")
         if name in to_own:
             each = (f"{_word(gap)} in {m} ({_signed(gap)})" for m, gap in to_own[name].items())
             said.append(f"{name} against {task.arms[name].control}, its own control: {', '.join(each)}")
@@ -85,6 +89,10 @@ def _verdict(task: Task, best: str, to_real: Any, to_best: Any, to_own: Any, kne
     ratios = [arm.ratio for arm in task.arms.values() if arm.ratio is not None]
     if len(ratios) > 1:
         said.append(f"knee: {f'+{knee}, beyond which nothing is gained' if knee else 'none'}")
+    if (groups := task.test_groups) is not None:
+        said.append(
+            f"intervals: {task.test_images} test images were drawn as the {groups.count} groups that they form by {groups.by}"
+        )
     return said
 
 
@@ -99,12 +107,18 @@ def _warnings(task: Task, by_seed: np.ndarray) -> list[str]:
                 "tune the recipe on validation before comparing"
             )
     if by_seed.shape[1] < 5:
-        said.append(f"warning: {by_seed.shape[1]} seeds are few: the intervals say little about other seeds")
+        said.append(f"warning: few seeds ({by_seed.shape[1]}): the intervals say little about others")
+    if task.test_groups is not None and task.test_groups.count < FEW_GROUPS:
+        said.append(f"warning: few groups ({task.test_groups.count}): the intervals say little about others")
     return said
 
 
 def _word(value: Interval) -> str:
     return {1: "a gain", 0: "no gain", -1: "a loss"}[value.sign]
+
+
+def _against(value: Interval) -> str:
+    return f"{_word(value)} {'against' if value.sign < 0 else 'over'}"
 
 
 def _signed(value: Interval) -> str:

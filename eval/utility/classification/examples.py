@@ -12,8 +12,9 @@ from eval.decode import decode
 from eval.fit import fit_image
 from eval.images import open_folder
 from eval.labels import read_labels
-from eval.utility.arms import pixel_hash
+from eval.utility.arms import fingerprint, pixel_hash
 from eval.utility.classification.config import ClassificationConfig
+from eval.utility.groups import SYNTHETIC
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one equality
@@ -25,6 +26,8 @@ class Example:
     label: str
     sha256: str
     """Of the pixels before they were fitted."""
+    group: str | None = None
+    """The patient or scene that it is of, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,19 @@ def read_examples(config: ClassificationConfig) -> Examples:
     return Examples(splits, classes, kinds["train"] == "uint8", channels)
 
 
+def examples_hash(examples: list[Example]) -> str:
+    """A hash of pixels and classes, in their order."""
+    return fingerprint(part for example in examples for part in (example.sha256, example.label))
+
+
 def _read(key: str, root: Path, config: ClassificationConfig) -> tuple[str, list[Example]]:
     """How the folder stores its pixels, and its images."""
     folder = open_folder(root)
     labels = read_labels(folder).attributes.get("class", [None] * len(folder))
-    examples = []
-    for path, label in tqdm(
-        zip(folder.paths, labels, strict=True), f"fitting {key}", len(folder), leave=False, unit="image"
+    names = [path.relative_to(root).as_posix() for path in folder.paths]
+    groups, examples = config.groups(key, names), []
+    for path, name, label in tqdm(
+        zip(folder.paths, names, labels, strict=True), f"fitting {key}", len(folder), leave=False, unit="image"
     ):
         if label is None:
             raise ValueError(f"{key}={root}: {path.name} has no class: one subfolder a class, or a manifest.jsonl")
@@ -75,7 +84,9 @@ def _read(key: str, root: Path, config: ClassificationConfig) -> tuple[str, list
             image = fit_image(planes, (config.size, config.size), config.fit)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        examples.append(Example(path.relative_to(root).as_posix(), image, label, pixel_hash(planes)))
+        if config.group == "folder" and name.rpartition("/")[0] == label and key != SYNTHETIC:
+            raise ValueError(f"group=folder: {name} lies in the folder of its class: CLASS/GROUP/1.png is read")
+        examples.append(Example(name, image, label, pixel_hash(planes), groups.get(name)))
     return folder.kind, examples
 
 

@@ -1,23 +1,23 @@
 """The classification task: reads its images, refuses leaks, and trains and scores one arm with one seed."""
 
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, fingerprint, make_arms
+from eval.utility.arms import TrainingSet, make_arms, set_hashes
 from eval.utility.classification.arms import arm_makers
 from eval.utility.classification.config import ClassificationConfig
-from eval.utility.classification.examples import Example, read_examples
+from eval.utility.classification.examples import Example, examples_hash, read_examples
 from eval.utility.classification.figures import confusion, figures, macro_f1, recalls
 from eval.utility.classification.network import build_classifier
 from eval.utility.classification.training import Looker, classify, train_classifier
-from eval.utility.config import refuse_overlap
-from eval.utility.recipe import RECIPE
+from eval.utility.config import refuse_copies
+from eval.utility.folders import GROUPS_MEND
+from eval.utility.groups import check_groups
 from eval.utility.study import Run, Scorer
-from eval.utility.training import device_of
+from eval.utility.training import device_of, recipe_of
 from eval.utility.windows import pixel_scale
 
 
@@ -31,7 +31,8 @@ class ClassificationTask:
         self.config = config
         examples = read_examples(config)
         splits, self.classes, self.channels = examples.splits, examples.classes, examples.channels
-        refuse_overlap({key: [example.sha256 for example in each] for key, each in splits.items()}, "pixels")
+        refuse_copies({key: [(example.sha256, example.name) for example in each] for key, each in splits.items()})
+        self.test_groups = check_groups(splits, config.group, GROUPS_MEND)
         counts = Counter(example.label for example in splits["train"])
         self.rarest = min(self.classes, key=lambda name: counts[name])
         self.metrics = ("macro-F1", "accuracy", f"recall of {self.rarest}")
@@ -43,18 +44,15 @@ class ClassificationTask:
         makers = arm_makers(splits["train"], splits["val"], splits["synthetic"], config.ratios)
         self.sets = make_arms(config.arms, makers)
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
-        self._identities = {name: self._identity(chosen) for name, chosen in self.sets.items()}
+        self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}
 
     def identity(self, arm: str) -> dict[str, Any]:
         """The recipe, and hashes of the images to train, choose and score by."""
         return self._identities[arm]
 
-    def _identity(self, chosen: TrainingSet[Example]) -> dict[str, Any]:
-        settings = asdict(self.config)
-        recipe = {key: settings[key] for key in ("network", "width", "fit", "shift", *RECIPE)}
-        sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": self.scored}
-        hashes = {key: fingerprint(part for e in each for part in (e.sha256, e.label)) for key, each in sets.items()}
-        return recipe | hashes
+    def _identity(self, chosen: TrainingSet[Example], real: list[Example]) -> dict[str, Any]:
+        recipe = recipe_of(self.config, "network", "width", "fit", "shift")
+        return recipe | set_hashes(chosen, self.scored, real, examples_hash)
 
     def train_and_score(self, arm: str, seed: int) -> Run:
         """Train, keep the weights with the best macro-F1 on the validation images, and classify the test images."""

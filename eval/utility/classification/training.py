@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from eval.utility.arms import TrainingSet
 from eval.utility.classification.config import ClassificationConfig
 from eval.utility.classification.examples import Example
-from eval.utility.training import History, device_of, train_network, uses_bf16
+from eval.utility.training import History, device_of, precision_of, train_network
 from eval.utility.windows import PixelScale, cut_window, draw_turn, draw_window, relit, turned
 
 MIXUP_ALPHA = 0.4  # the upper end of what Zhang et al. 2018 (section 3.1) found best on ImageNet
@@ -97,6 +97,6 @@ def classify(
 
 
 def _logits(model: nn.Module, images: Tensor, config: ClassificationConfig, device: torch.device) -> Tensor:
-    with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config, device)):
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision_of(config) == "bf16"):
         logits = model(images.to(device))
     return logits.float()

@@ -4,38 +4,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.utility.arms import TrainingSet, fingerprint, made, pixel_hash, real_arms
+from eval.utility.arms import Makers, TrainingSet, fingerprint, made, pixel_hash, real_arms
 from eval.utility.detection.paste import copy_paste
 from eval.utility.detection.scenes import Scene
 
 
-def compose_arms(
-    train: list[Scene], val: list[Scene], synthetic: list[Scene], ratios: list[int]
-) -> dict[str, TrainingSet[Scene]]:
-    """All arms that these images allow; without `synthetic`, the baseline and the controls.
+def arm_makers(train: list[Scene], val: list[Scene], synthetic: list[Scene], ratios: list[int]) -> Makers[Scene]:
+    """All arms, each made when it is asked for; without `synthetic`, the baseline and the controls.
 
     Of the synthetic images the first r per real training image are for training, and after the largest ratio's those
     for validation begin: a set of a smaller ratio is part of that of a larger one.
     """
     n, v, most = len(train), len(val), ratios[-1]
-    pasted = copy_paste(train, most * n, seed=0)
-    arms = {name: make() for name, make in real_arms(train, val, most).items()}
-    arms["copy_paste"] = made("control", f"{most} images with pasted objects per real one", train + pasted, val, n)
-    if not synthetic:
-        return arms
-    needed = most * (n + v)
-    if len(synthetic) < needed:
-        raise ValueError(
-            f"synthetic: holds {len(synthetic)} images, but ratio {most} to {n} for training and {v} for validation "
-            f"takes {needed}"
-        )
-    held = synthetic[most * n : needed]
-    for r in ratios:
-        added, kept = train + synthetic[: r * n], val + held[: r * v]
-        arms[f"+{r}"] = made("synthetic", f"{r} synthetic images per real one", added, kept, n, ratio=r)
-    only = synthetic[: most * n]
-    arms["synthetic_only"] = made("synthetic", "no real image, not even for validation", only, held, 0)
-    return arms
+
+    def taken(r: int) -> tuple[list[Scene], list[Scene]]:
+        needed = most * (n + v)
+        if len(synthetic) < needed:
+            raise ValueError(
+                f"synthetic: holds {len(synthetic)} images, but ratio {most} to {n} for training and {v} for validation "
+                f"takes {needed}"
+            )
+        return synthetic[: r * n], synthetic[most * n :][: r * v]
+
+    def added(r: int) -> TrainingSet[Scene]:
+        more, held = taken(r)
+        return made("synthetic", f"{r} synthetic images per real one", train + more, val + held, n, ratio=r)
+
+    makers = real_arms(train, val, most)
+    note = f"{most} images with pasted objects per real one"
+    makers["copy_paste"] = lambda: made("control", note, train + copy_paste(train, most * n, seed=0), val, n)
+    if synthetic:
+        makers |= {f"+{r}": lambda r=r: added(r) for r in ratios}
+        only = "no real image, not even for validation"
+        makers["synthetic_only"] = lambda: made("synthetic", only, *taken(most), 0)
+    return makers
 
 
 def scene_fingerprint(scenes: Sequence[Scene]) -> str:

@@ -25,7 +25,8 @@ class DetectionConfig(RecipeConfig):
     test: str | None = None
     """null, while the recipe is tuned on real images alone: `val` is scored instead."""
     group: str | None = None
-    """A field of the images' records (a scene, a patient) of which no value may be in two of train, val and test."""
+    """What belongs together (scene, patient, folder): a field of the images' records, or of `attributes` in them. No value
+    may be in two of train, val and test, and the intervals draw whole groups."""
     synthetic: str | None = None
     """Folder with annotations.json and images/, as `sample.py format=coco` writes; null: baseline and controls only."""
     detector: str = "fcos_resnet18"

@@ -22,6 +22,8 @@ class Scene:
     crowd: Bool[np.ndarray, "n"]
     segmentations: list[Any] = field(default_factory=list)
     """COCO's polygons or run lengths of each object, None where it has only a box."""
+    group: str | None = None
+    """The scene or patient that it is of, where that was asked for."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,14 +45,14 @@ class CocoSet:
     """By the id of the image."""
     label_of: dict[int, int]
 
-    def scenes(self, names: list[str], categories: list[str]) -> list[Scene]:
-        """The named images; labels count in `categories`, which belong to the whole study.
+    def scenes(self, names: list[str], categories: list[str], group: str | None = None) -> list[Scene]:
+        """The named images; labels count in `categories`, which belong to the whole study, and `group` says their groups.
 
         ValueError for a name, category or box that cannot be used, or an image that cannot be read.
         """
-        return [self._scene(name, categories) for name in names]
+        return [self._scene(name, categories, group) for name in names]
 
-    def _scene(self, name: str, categories: list[str]) -> Scene:
+    def _scene(self, name: str, categories: list[str], group: str | None) -> Scene:
         if name not in self.records:
             raise ValueError(f"{name}: no such image in {self.path}")
         record, path = self.records[name], self.folder / name
@@ -73,6 +75,7 @@ class CocoSet:
             np.array(labels, np.int64),
             np.array([bool(row.get("iscrowd")) for row in rows], bool),
             [row.get("segmentation") or None for row in rows],
+            _group_of(record, group),
         )
 
 
@@ -94,6 +97,17 @@ def open_coco(folder: Path, path: Path) -> CocoSet:
     if not names:
         raise ValueError(f"{path}: names no category")
     return CocoSet(folder, path, list(names.values()), records, by_image, label_of)
+
+
+def _group_of(record: dict[str, Any], group: str | None) -> str | None:
+    """A field of an image's record or of the attributes in it, as text; `folder` is the one that its file lies in."""
+    if group is None:
+        return None
+    extra = record.get("attributes")
+    value = record.get(group, extra.get(group) if isinstance(extra, dict) else None)
+    if value is None and group == "folder":
+        value = record["file_name"].rpartition("/")[0]
+    return str(value) if isinstance(value, str | int | float) and str(value) else None
 
 
 def _corners(row: dict[str, Any], size: tuple[int, int], what: str) -> tuple[float, float, float, float]:

@@ -1,24 +1,23 @@
 """The detection task: reads its images, refuses leaks, and trains and scores one arm with one seed."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, chosen_arms, pixel_hash
-from eval.utility.config import names_in, refuse_overlap
-from eval.utility.detection.arms import compose_arms, scene_fingerprint
+from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
+from eval.utility.config import names_in, refuse_copies, refuse_overlap
+from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
 from eval.utility.detection.precision import METRICS, average_precision, coco_tools, evaluate
-from eval.utility.detection.scenes import CocoSet, Scene, open_coco
+from eval.utility.detection.scenes import Scene, open_coco
 from eval.utility.detection.training import detect, train_detector
 from eval.utility.detection.views import Viewer
-from eval.utility.recipe import RECIPE
+from eval.utility.groups import check_groups
 from eval.utility.study import Run, Scorer
-from eval.utility.training import device_of, uses_bf16
+from eval.utility.training import device_of, precision_of, recipe_of
 from eval.utility.windows import pixel_scale
 
 
@@ -35,33 +34,30 @@ class DetectionTask:
         coco = open_coco(Path(config.images), Path(config.annotations))
         names = {key: names_in(key, path) for key in ("train", "val", "test") if (path := getattr(config, key))}
         refuse_overlap(names, "images")
-        _refuse_shared_groups(coco, names, config.group)
         self.categories = coco.categories
-        splits = {key: coco.scenes(listed, self.categories) for key, listed in names.items()}
+        splits = {key: coco.scenes(listed, self.categories, config.group) for key, listed in names.items()}
+        self.test_groups = check_groups(splits, config.group, f"it must be a field of its record in {coco.path}")
         synthetic = _synthetic(config, self.categories)
         everything = {**splits, "synthetic": synthetic}
-        refuse_overlap(
-            {key: [pixel_hash(scene.image) for scene in scenes] for key, scenes in everything.items()}, "pixels"
-        )
+        refuse_copies({key: [(pixel_hash(s.image), s.name) for s in scenes] for key, scenes in everything.items()})
         self.scored = splits.get("test", splits["val"])
         self.test_images = len(self.scored)
-        if not any((~scene.crowd).any() for scene in self.scored):
-            raise ValueError(f"{'test' if config.test else 'val'}: none of its {self.test_images} images has an object")
+        _refuse_without_objects(splits)
         self.viewer = _viewer(splits["train"], synthetic, config)
-        sets = compose_arms(splits["train"], splits["val"], synthetic, config.ratios)
-        self.sets = {name: sets[name] for name in chosen_arms(config.arms, list(sets))}
+        makers = arm_makers(splits["train"], splits["val"], synthetic, config.ratios)
+        self.sets = make_arms(config.arms, makers)
+        if "synthetic_only" in self.sets:  # in other arms there are real images, too
+            only = self.sets["synthetic_only"]
+            _refuse_without_objects({"synthetic, for training": only.train, "synthetic, for validation": only.val})
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
-        self._identities = {name: self._identity(chosen) for name, chosen in self.sets.items()}
+        self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}
 
     def identity(self, arm: str) -> dict[str, Any]:
         """The recipe, and hashes of the images to train, choose and score by."""
         return self._identities[arm]
 
-    def _identity(self, chosen: TrainingSet[Scene]) -> dict[str, Any]:
-        settings = asdict(self.config)
-        sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": self.scored}
-        recipe = {key: settings[key] for key in ("detector", *RECIPE)}
-        return recipe | {key: scene_fingerprint(scenes) for key, scenes in sets.items()}
+    def _identity(self, chosen: TrainingSet[Scene], real: list[Scene]) -> dict[str, Any]:
+        return recipe_of(self.config, "detector") | set_hashes(chosen, self.scored, real, scene_fingerprint)
 
     def train_and_score(self, arm: str, seed: int) -> Run:
         """Train, keep the weights that are best on the arm's validation images, and detect in the test images."""
@@ -84,7 +80,7 @@ class DetectionTask:
         config, scale = self.config, self.viewer.scale
         return build_detector(
             config.detector, num_classes=len(self.categories), size=config.size, mean=scale.mean, std=scale.std,
-            bf16=uses_bf16(config, self.device),
+            bf16=precision_of(config) == "bf16",
         )  # fmt: skip
 
     def scorer(self, records: Any) -> Scorer:
@@ -104,14 +100,11 @@ def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
     return coco.scenes(sorted(coco.records), categories)
 
 
-def _refuse_shared_groups(coco: CocoSet, names: dict[str, list[str]], group: str | None) -> None:
-    if group is None:
-        return
-    records = {key: [coco.records[name] for name in listed if name in coco.records] for key, listed in names.items()}
-    for listed in records.values():
-        if lacking := next((record for record in listed if group not in record), None):
-            raise ValueError(f"group={group}: {lacking['file_name']} has no {group} in {coco.path}")
-    refuse_overlap({key: [str(r[group]) for r in listed] for key, listed in records.items()}, f"values of {group}")
+def _refuse_without_objects(splits: dict[str, list[Scene]]) -> None:
+    """ValueError for images none of which has an object: there is nothing to learn, or no average precision."""
+    for key, scenes in splits.items():
+        if not any((~scene.crowd).any() for scene in scenes):
+            raise ValueError(f"{key}: none of its {len(scenes)} images has an object")
 
 
 def _viewer(train: list[Scene], synthetic: list[Scene], config: DetectionConfig) -> Viewer:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from eval.decode import decode
 from eval.images import find_images
-from eval.utility.arms import pixel_hash
+from eval.utility.arms import fingerprint, pixel_hash
 from eval.utility.segmentation.config import SegmentationConfig, mask_folder
 from eval.utility.segmentation.masks import Value, names_of_values, read_mask, read_names, value_of
 
@@ -24,6 +24,8 @@ class Pair:
     name: str
     image: Num[np.ndarray, "c h w"]
     label_map: UInt8[np.ndarray, "h w"]
+    group: str | None = None
+    """The patient or scene that it is of, where that was asked for."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,8 +67,9 @@ def read_pairs(config: SegmentationConfig) -> Pairs:
     names = list(dict.fromkeys(name for value, name in _sorted(table) if value in used and name != BACKGROUND))
     if not names:
         raise ValueError(f"train={config.train}: no mask holds anything but the background")
+    groups = {key: config.groups(key, list(folder.images)) for key, folder in folders.items()}
     found = {
-        key: [_pair(folder, name, folder.names or table, names, key) for name in folder.images]
+        key: [_pair(folder, name, folder.names or table, names, key, groups[key].get(name)) for name in folder.images]
         for key, folder in folders.items()
     }
     splits = config.splits(found)
@@ -78,9 +81,9 @@ def read_pairs(config: SegmentationConfig) -> Pairs:
     return Pairs(splits, names)
 
 
-def pair_hash(pair: Pair) -> str:
-    """A hash of image and labels."""
-    return pixel_hash(pair.image) + pixel_hash(pair.label_map)
+def pairs_hash(pairs: list[Pair]) -> str:
+    """A hash of images and labels, in their order."""
+    return fingerprint(pixel_hash(pair.image) + pixel_hash(pair.label_map) for pair in pairs)
 
 
 def _sorted(table: dict[Value, str]) -> list[tuple[Value, str]]:
@@ -120,7 +123,7 @@ def _check_depth(folders: dict[str, _Coded]) -> None:
             raise ValueError(f"{key}: holds {other} pixels, train {first}: store all alike")
 
 
-def _pair(folder: _Coded, name: str, table: dict[Value, str], names: list[str], key: str) -> Pair:
+def _pair(folder: _Coded, name: str, table: dict[Value, str], names: list[str], key: str, group: str | None) -> Pair:
     codes, places = np.unique(folder.masks[name], return_inverse=True)
     labels = []
     for code in codes.tolist():
@@ -133,4 +136,4 @@ def _pair(folder: _Coded, name: str, table: dict[Value, str], names: list[str], 
             )
         labels.append(0 if called == BACKGROUND else 1 + names.index(called))
     label_map = np.array(labels, np.uint8)[places.reshape(folder.masks[name].shape)]
-    return Pair(name, folder.images[name], label_map)
+    return Pair(name, folder.images[name], label_map, group)

@@ -1,22 +1,22 @@
 """The segmentation task: reads its pairs, refuses leaks, and trains and scores one arm with one seed."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, fingerprint, make_arms, pixel_hash
-from eval.utility.config import refuse_overlap
-from eval.utility.recipe import RECIPE
+from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
+from eval.utility.config import refuse_copies
+from eval.utility.folders import GROUPS_MEND
+from eval.utility.groups import check_groups
 from eval.utility.segmentation.arms import arm_makers
 from eval.utility.segmentation.config import SegmentationConfig
 from eval.utility.segmentation.figures import figures
 from eval.utility.segmentation.network import SmallUNet
-from eval.utility.segmentation.pairs import Pair, pair_hash, read_pairs
+from eval.utility.segmentation.pairs import Pair, pairs_hash, read_pairs
 from eval.utility.segmentation.training import PairViewer, segment, train_segmenter
 from eval.utility.study import Run, Scorer
-from eval.utility.training import device_of
+from eval.utility.training import device_of, recipe_of
 from eval.utility.windows import pixel_scale
 
 
@@ -30,7 +30,8 @@ class SegmentationTask:
         self.config = config
         pairs = read_pairs(config)
         splits, self.names = pairs.splits, pairs.names
-        refuse_overlap({key: [pixel_hash(pair.image) for pair in each] for key, each in splits.items()}, "pixels")
+        refuse_copies({key: [(pixel_hash(pair.image), pair.name) for pair in each] for key, each in splits.items()})
+        self.test_groups = check_groups(splits, config.group, GROUPS_MEND)
         self.metrics = ("Dice", *(f"Dice of {name}" for name in self.names)) if len(self.names) > 1 else ("Dice",)
         self.scored = splits.get("test", splits["val"])
         self.test_images = len(self.scored)
@@ -41,17 +42,15 @@ class SegmentationTask:
         makers = arm_makers(splits["train"], splits["val"], splits["synthetic"], config.ratios)
         self.sets = make_arms(config.arms, makers)
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
-        self._identities = {name: self._identity(chosen) for name, chosen in self.sets.items()}
+        self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}
 
     def identity(self, arm: str) -> dict[str, Any]:
         """The recipe, and hashes of the pairs to train, choose and score by."""
         return self._identities[arm]
 
-    def _identity(self, chosen: TrainingSet[Pair]) -> dict[str, Any]:
-        settings = asdict(self.config)
-        sets = {"train_set": chosen.train, "val_set": chosen.val, "test_set": self.scored}
-        hashes = {key: fingerprint(pair_hash(pair) for pair in each) for key, each in sets.items()}
-        return {key: settings[key] for key in ("width", *RECIPE)} | {"labels": self.names} | hashes
+    def _identity(self, chosen: TrainingSet[Pair], real: list[Pair]) -> dict[str, Any]:
+        labels = {"labels": self.names}
+        return recipe_of(self.config, "width") | labels | set_hashes(chosen, self.scored, real, pairs_hash)
 
     def train_and_score(self, arm: str, seed: int) -> Run:
         """Train, keep the weights with the best Dice on the validation pairs, and segment the test images."""

@@ -13,7 +13,7 @@ from eval.utility.arms import TrainingSet
 from eval.utility.segmentation.config import SegmentationConfig
 from eval.utility.segmentation.figures import pixel_counts
 from eval.utility.segmentation.pairs import Pair
-from eval.utility.training import History, device_of, train_network, uses_bf16
+from eval.utility.training import History, device_of, precision_of, train_network
 from eval.utility.windows import PixelScale, cut_label_map, cut_window, draw_turn, draw_window, relit, resized, turned
 
 
@@ -100,6 +100,6 @@ def segment(
 
 
 def _logits(model: nn.Module, images: Tensor, config: SegmentationConfig, device: torch.device) -> Tensor:
-    with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config, device)):
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision_of(config) == "bf16"):
         logits = model(images.to(device))
     return logits.float()
