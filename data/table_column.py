@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from data.table_cells import is_boolean, is_whole
 from data.table_dates import read_date, to_counts, to_moments, to_texts
 from data.table_numbers import is_number, write_number, write_whole
+from data.table_transform import forward
 
 NUMERIC = ("number", "integer", "date")
 CATEGORICAL = ("categorical", "boolean")
@@ -159,6 +160,15 @@ class Column:
             unseen = numbers[codes < 0]
             raise UnseenError(self.number_texts(unseen, np.isnan(unseen)), self.name)
         return codes
+
+    def scaled(
+        self, numbers: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"], rng: np.random.Generator
+    ) -> Float[np.ndarray, " n"]:
+        """Numbers on the network's scale; standard normal noise where `codes` says that they are points or missing."""
+        others = codes == 0
+        found = rng.standard_normal(len(numbers))
+        found[others] = forward(numbers[others], self.transform, rng)
+        return found
 
     def at_points(
         self, numbers: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"]

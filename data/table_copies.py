@@ -53,15 +53,17 @@ class RowCopyRate:
 
 
 def _scaled(x_0: Float[Tensor, "b w"], rows: TableSet) -> Float[Tensor, "b w"]:
-    """Two different one-hot blocks, sqrt(2) apart, at the distance 1; numbers without what says nothing of a cell."""
+    """Two different one-hot blocks, sqrt(2) apart, at the distance 1; numbers without what says nothing of a cell,
+    which is all of them where the block says that it is a point or missing."""
     spec, number = rows.spec, 0
     found, block = x_0.numpy().copy(), spec.numbers
     found[:, spec.numbers :] /= math.sqrt(2)
     for column in spec.learnt:
-        if column.is_numeric:
+        if column.has_number:
             found[:, number] = settled(found[:, number].astype(np.float64), column.transform)
-            if column.categories:  # present, missing
-                found[found[:, block + 1] > found[:, block], number] = 0.0
+            if column.categories:
+                own = found[:, block : block + column.categories]
+                found[own.argmax(1) > 0, number] = 0.0
             number += 1
         block += column.categories
     return torch.from_numpy(found)

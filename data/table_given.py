@@ -11,7 +11,6 @@ from torch import Tensor
 from data.table_column import LEFT_OUT, Column, MisfitError
 from data.table_spec import TableSpec
 from data.table_stated import nearest
-from data.table_transform import forward
 
 
 def read_cells(spec: TableSpec, given: Any) -> dict[str, str | None]:
@@ -46,14 +45,16 @@ def place_cells(
     for column in spec.learnt:
         if column.name in cells:
             text = cells[column.name]
-            if column.has_number:
-                if text is not None:
-                    x_0[:, number] = forward(column.numbers([text] * count), column.transform, rng)
-                known[number] = True
+            if column.is_numeric:
+                numbers = column.numbers([text] * count)
+                codes = column.point_codes(numbers)
+                if column.has_number:
+                    x_0[:, number] = column.scaled(numbers, codes, rng)
+                    known[number] = True
+            else:
+                codes = column.codes([text])
             if column.categories:
-                numeric = column.is_numeric
-                code = int((column.point_codes(column.numbers([text])) if numeric else column.codes([text]))[0])
-                x_0[:, block + code] = 1.0
+                x_0[:, block + codes[0]] = 1.0
                 known[block : block + column.categories] = True
         number += column.has_number
         block += column.categories

@@ -157,10 +157,11 @@ def _fit_numbers(spec: TableSpec, train: TableFile, config: TablesConfig) -> Non
         if column.is_numeric:
             numbers = column.numbers(train.texts[column.name])
             known = numbers[~np.isnan(numbers)]
-            few = 0 if column.name == spec.target else config.few_values
-            column.points, column.others = find_points(known, few=few, share=config.point_share)
+            column.points, column.others = find_points(known, few=config.few_values, share=config.point_share)
+            if column.name == spec.target and not column.others:
+                column.points, column.others = [], True
             if column.others:
-                column.transform = fit(known, config.transform)
+                column.transform = fit(known[~np.isin(known, column.points)], config.transform)
 
 
 def _validation_set(table: TableFile, spec: TableSpec, config: TablesConfig) -> tuple[TableSet, list[tuple[str, str]]]:

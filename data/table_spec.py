@@ -12,7 +12,7 @@ from torch import Tensor
 from data.libraries import tables
 from data.table_cells import cell_texts, is_whole, typed
 from data.table_column import LEFT_OUT, Column, MisfitError
-from data.table_transform import bounds, forward, inverse
+from data.table_transform import bounds, inverse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,8 @@ class TableSpec:
 
     The vector of a row is x_0 of `width` numbers: first `numbers` numbers, then a one-hot block of each of
     `category_sizes`, both in the order of the columns; a number with missing cells or points, see `Column`, has a block
-    of its own and is 0 where it is missing; one without other values than points is that block alone. A
-    target of classes is no part of x_0 but the row's one attribute.
+    of its own and is noise where that says all, for nothing is to be learnt there; one without other values than points
+    is that block alone. A target of classes is no part of x_0 but the row's one attribute.
     `columns` has all columns of the file in its order. `target` and `task` (classification, regression or empty).
     `delimiter`: of a CSV file, None of Parquet. `missing`: the spellings of a missing cell. `counts`: the number of
     training rows of each class. The quantiles of a transform, the ranges and the categories are training values.
@@ -153,13 +153,11 @@ class TableSpec:
                 codes.append(column.codes(texts[column.name]))
                 continue
             found = column.numbers(texts[column.name])
+            block = column.point_codes(found)
             if column.has_number:
-                absent = np.isnan(found)
-                rng = np.random.default_rng([seed, j])
-                x = forward(np.where(absent, column.low - column.origin, found), column.transform, rng)
-                numbers.append(np.where(absent, 0.0, x))
+                numbers.append(column.scaled(found, block, np.random.default_rng([seed, j])))
             if column.categories:
-                codes.append(column.point_codes(found))
+                codes.append(block)
         return Encoded(
             _columns(numbers, n).astype(np.float32), _columns(codes, n).astype(np.int64), self._classes(texts)
         )
