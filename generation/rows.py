@@ -153,7 +153,7 @@ def build_drawing(
             f"or on with init_from=, under diffusion.clean_fraction={DiffusionConfig.clean_fraction}"
         )
     device = choose_device(config.device)
-    dtype = choose_precision("fp32" if config.precision == "auto" else config.precision, device)  # numbers need it
+    dtype = choose_precision(config.precision, device)
     keep_heap()
     denoiser = process.denoiser(autocast_network(network.to(device), device, dtype))
     options = {"label_steps": config.label_steps, "kernel": process.kernel}
