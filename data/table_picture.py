@@ -39,6 +39,7 @@ def write_marginals(path: Path, x_0: Float[Tensor, "b w"], rows: TableSet) -> No
         axes.tick_params(labelsize=6, left=False, labelleft=False)
     for axes in every[len(shown) :]:
         axes.set_axis_off()
+    figure.legend(*every[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, fontsize=7, frameon=False)
     figure.savefig(path, dpi=90)
 
 
@@ -72,17 +73,29 @@ def _cells(spec: TableSpec, numbers: np.ndarray, codes: np.ndarray) -> list[np.n
 
 
 def _draw_numbers(axes: Any, column: Column, real: np.ndarray, drawn: np.ndarray) -> None:
-    edges = np.linspace(float(column.low), float(column.high), BINS + 1)
-    for values, options in ((real, {"fill": True, "color": REAL}), (drawn, {"color": DRAWN})):
-        counts, _ = np.histogram(values[~np.isnan(values)], edges)
-        axes.stairs(counts / max(1, len(values)), edges, **options)
+    edges = bin_edges(float(column.low), float(column.high), whole=column.kind == "integer")
+    heights = [np.histogram(values[~np.isnan(values)], edges)[0] / max(1, len(values)) for values in (real, drawn)]
+    _draw_bars(axes, edges, *heights)
+
+
+def bin_edges(low: float, high: float, *, whole: bool) -> Float[np.ndarray, " n"]:
+    """Edges of histogram bars from `low` to `high`; of whole numbers each bar holds equally many, so that none is a comb."""
+    if not whole:
+        return np.linspace(low, high, BINS + 1)
+    width = max(1.0, np.ceil((high - low + 1) / BINS))
+    return np.arange(low - 0.5, high + width, width)
+
+
+def _draw_bars(axes: Any, edges: np.ndarray, real: np.ndarray, drawn: np.ndarray) -> None:
+    axes.stairs(real, edges, fill=True, color=REAL, label="training rows")
+    axes.stairs(drawn, edges, color=DRAWN, label="drawn rows")
 
 
 def _draw_categories(axes: Any, column: Column, real: np.ndarray, drawn: np.ndarray) -> None:
     counts = np.bincount(real, minlength=column.categories)
     chosen = np.argsort(-counts, kind="stable")[:MOST_BARS]
     edges = np.arange(len(chosen) + 1) - 0.5
-    axes.stairs(counts[chosen] / max(1, len(real)), edges, fill=True, color=REAL)
-    axes.stairs(np.bincount(drawn, minlength=column.categories)[chosen] / max(1, len(drawn)), edges, color=DRAWN)
+    found = np.bincount(drawn, minlength=column.categories)[chosen]
+    _draw_bars(axes, edges, counts[chosen] / max(1, len(real)), found / max(1, len(drawn)))
     names = [*column.values, "(missing)"]
     axes.set_xticks(range(len(chosen)), [names[i][:12] for i in chosen], rotation=90)
