@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from wandb.proto import wandb_internal_pb2
 
+from training.curves import draw_curves
 from training.tracking import Tracker, WandbConfig, read_metrics
 
 
@@ -75,6 +77,21 @@ def test_metrics_beyond_the_resumed_step_are_dropped_and_nan_is_null(tmp_path: P
         tracker.log(2, **{"train/loss": float("nan")})
     assert read_metrics(path) == [{"step": 1, "train/loss": 1.0}, {"step": 2, "train/loss": None}]
     assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_panels_stand_in_rows_and_narrow_logarithmic_axes_have_plain_numbers(tmp_path: Path, monkeypatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure) or figure.canvas.draw())
+    names = ("train/loss", "train/grad_norm", "train/lr", "samples/copy_rate")
+    draw_curves([{"step": step, **dict.fromkeys(names, 2.0 / step)} for step in (1, 2)], tmp_path / "curves.png")
+    width, height = drawn[0].get_size_inches()
+    assert width < 2.5 * height
+    loss = drawn[0].axes[0].yaxis
+    texts = [
+        label.get_text() for label in (*loss.get_majorticklabels(), *loss.get_minorticklabels()) if label.get_text()
+    ]
+    assert texts
+    assert all(float(text) > 0 for text in texts)
 
 
 def test_unknown_mode_is_refused() -> None:

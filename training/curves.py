@@ -14,6 +14,13 @@ PANELS = (
     ("rows/s", ("train/rows_per_s",), False),
 )
 
+LABELS = {
+    "train/loss": "train",
+    "validation/loss": "validation, averaged weights",
+    "validation/train_loss": "training set, likewise",
+}
+ACROSS = 3  # panels in a row
+
 
 def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the panels that have points in `rows` (lines of metrics.jsonl) into `path`; nothing if there are none."""
@@ -22,20 +29,26 @@ def draw_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     panels = [panel for panel in PANELS if any(row.get(name) is not None for row in rows for name in panel[1])]
     if not panels:
         return
-    figure = Figure(figsize=(4.2 * len(panels), 3.2))
-    figure.subplots_adjust(left=0.25 / len(panels), right=1 - 0.05 / len(panels), bottom=0.15, top=0.9, wspace=0.25)
-    for axes, (title, names, logarithmic) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
+    across = min(ACROSS, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(4.2 * across, 3.2 * down), layout="constrained")
+    every = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in every[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (title, names, logarithmic) in zip(every, panels, strict=False):
         for name in names:
             points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:
                 steps, values = zip(*points, strict=True)
                 marker = "." if len(points) < 3 else ""
-                label = name.removesuffix("/loss") if title == "loss" else name.split("/")[1]
-                axes.plot(steps, values, marker=marker, linewidth=1, label=label)
+                axes.plot(steps, values, marker=marker, linewidth=1, label=LABELS.get(name, name.split("/")[1]))
         if logarithmic and all(value > 0 for line in axes.lines for value in line.get_ydata()):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:.4g}")
+            if max(max(line.get_ydata()) for line in axes.lines) < 10 * min(
+                min(line.get_ydata()) for line in axes.lines
+            ):
+                axes.yaxis.set_minor_formatter("{x:.4g}")
         axes.set(title=title, xlabel="step")
         axes.title.set_fontsize(9)
         axes.grid(alpha=0.3)
