@@ -27,10 +27,11 @@ class RowFolder:
     out: Path
 
     @classmethod
-    def open(cls, out: Path, request: dict[str, Any]) -> "RowFolder":
+    def open(cls, out: Path, request: dict[str, Any], count: int) -> "RowFolder":
         """Make the folder, or find it holding rows of this very request; ValueError for anything else that is not empty.
 
-        `request` says what rows depend on; what `VOLATILE` names may be another than before.
+        `request` says what rows depend on; what `VOLATILE` names may be another than before. `count` is how many rows are
+        wanted: a file of more of them, which may have taken hours, is not replaced.
         """
         if out.is_file():
             raise ValueError(f"out={out} is a file: name a folder")
@@ -41,6 +42,9 @@ class RowFolder:
             for name, value in request.items():
                 if name not in VOLATILE and held.get(name) != json.loads(json.dumps(value)):
                     raise ValueError(f"out={out} holds rows made with another {name}: name another folder")
+        if (done := _planned(out)) > count:
+            mend = "name another folder"
+            raise ValueError(f"out={out} holds {done} rows already, and num_samples= asks for {count}: {mend}")
         write_whole_text(folder.chunks / "request.json", json.dumps(request, indent=2) + "\n")
         return folder
 
@@ -51,7 +55,11 @@ class RowFolder:
 
     def has_rows(self) -> bool:
         """Whether rows lie here, all of a request or some chunks of it."""
-        return (self.out / "summary.json").exists() or any(self.chunks.glob("*.npz"))
+        return (self.out / "summary.json").exists() or self.chunks_held() > 0
+
+    def chunks_held(self) -> int:
+        """How many chunks an earlier call left, those of copies drawn again among them."""
+        return len(list(self.chunks.glob("*.npz")))
 
     def kept(self, chunk: int, attempt: int, labels: Int64[np.ndarray, "n a"]) -> Float[Tensor, "n w"] | None:
         """The rows of a chunk, drawn earlier for these classes; None where they are to be drawn."""
@@ -88,3 +96,12 @@ def _held(out: Path) -> dict[str, Any] | None:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None
+
+
+def _planned(out: Path) -> int:
+    """How many rows a finished draw in this folder was of, those given up among them; 0 where there is none."""
+    try:
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        return int(summary["rows"]) + len(summary["given_up"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

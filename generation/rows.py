@@ -112,8 +112,10 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     real = None if config.reject_copies is None else load_real_rows(config.reject_copies, spec)
     out, sha256 = out_folder(config, checkpoint), file_sha256(checkpoint)
     request = {**to_plain(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
-    folder = RowFolder.open(out, request)
+    folder = RowFolder.open(out, request, len(drawing.labels))
     print(precision, flush=True)
+    if held := folder.chunks_held():
+        print(f"carrying on: {held} {'chunk' if held == 1 else 'chunks'} of {ROWS_PER_CHUNK} rows lie in {out} already")
     with InterruptGuard() as guard:
         x_0, kept, thrown = draw_until_good(drawing, real, folder, guard)
     if not kept:
