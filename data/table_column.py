@@ -30,8 +30,8 @@ class UnseenError(MisfitError):
     """Values that could be their column's, but that no training row has: a new category, a missing cell."""
 
     def __init__(self, texts: Sequence[str | None], column: str) -> None:
-        super().__init__("it is missing" if texts[0] is None else repr(texts[0]), texts, column)
-        self.args = (f"{self} and no training row is",)
+        super().__init__("a missing cell" if texts[0] is None else repr(texts[0]), texts, column)
+        self.args = (f"{self}, which no training row has",)
 
 
 @dataclass

@@ -71,7 +71,9 @@ def _cell(column: Column, value: Any, allow_outside: bool) -> str | None:
         column.point_codes(numbers)
     except MisfitError as error:
         known = ", ".join(column.values[:10]) + (", ..." if len(column.values) > 10 else "")
-        raise ValueError(f"condition: {column.name}: {error}" + (f"; it knows {known}" if known else "")) from None
+        near = nearest(text, column.values) if text is not None else ""
+        said = f"; the column knows {known}" if known else ""
+        raise ValueError(f"condition: {column.name}: {error}{said}{near}") from None
     if text is not None and not allow_outside:
         ends = np.array([column.low - column.origin, column.high - column.origin], np.float64)
         low, high = column.number_texts(ends, np.zeros(2, bool))

@@ -95,7 +95,10 @@ GOOD = text("age,sex", lambda i: f"{i},{'mf'[i % 2]}")
 @pytest.mark.parametrize(
     ("real", "synthetic", "options", "message"),
     [
-        (GOOD, GOOD.replace("age", "agee"), {}, "lacks the column 'age', its nearest is 'agee'"),
+        (GOOD, GOOD.replace("age", "agee"), {}, "lacks the column 'age', its nearest is 'agee'; leave it out"),
+        (text("id,age", lambda i: f"{i % 9},{i}"), text("ag,id", lambda i: f"{i},{i % 9}"), {}, "'age', its nearest is 'ag'"),
+        (text("cage,age", lambda i: f"{i % 9},{i}"), text("cage,x", lambda i: f"{i % 9},{i}"), {},
+         "lacks the column 'age'; it holds cage, x; leave it out with ignore=[age]"),
         (GOOD, text("age,sex,sexx", lambda i: f"{i},m,f"), {}, "'sexx' is not in the real file, whose nearest is 'sex'"),
         (GOOD, GOOD.replace("\n7,", "\nseven,"), {}, "'age' holds 'seven' in row 8"),
         (GOOD, GOOD.replace("\n7,", "\ninf,"), {}, "'age' holds 'inf' in row 8"),

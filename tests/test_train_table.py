@@ -81,7 +81,7 @@ def test_two_steps_and_two_are_four(command, table, tmp_path) -> None:
     assert "validation/loss" in rows[0][2]
 
 
-def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path) -> None:
+def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path, capsys) -> None:
     """Columns, order, spelling and ranges of the training file; classes as often as there; the same bytes again."""
     assert (run / "samples" / "step_000002.png").stat().st_size > 1000
     assert any("samples/copy_rate" in row for row in read_rows(run))
@@ -99,6 +99,9 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path) -> None:
     assert (summary["rows"], summary["seed"], summary["given_up"]) == (1100, 3, [])
     assert len(summary["checkpoint"]) == 64
     again = draw(run, "num_samples=1100", "seed=3", out="again")
+    assert (again / "samples.csv").read_bytes() == (first / "samples.csv").read_bytes()
+    draw(run, "num_samples=1099", "seed=3", out="again", exit_code=2)
+    assert "holds 1100 rows already, and num_samples= asks for 1099: name another folder" in one_error(capsys)
     assert (again / "samples.csv").read_bytes() == (first / "samples.csv").read_bytes()
     fewer = draw(run, "num_samples=30", "seed=3", out="fewer")
     assert drawn(fewer).equals(found[:30]), "row i depends on (seed, i) alone"
@@ -140,6 +143,7 @@ def test_an_interrupted_call_goes_on(run, draw, capsys, interrupted) -> None:
     torn.write_bytes(torn.read_bytes()[:5000])
     chunks = interrupted(0)
     draw(run, "num_samples=3000", "seed=3")
+    assert f"carrying on: 2 chunks of 1024 rows lie in {out} already" in capsys.readouterr().out
     assert chunks == [(0, 0), (2, 0)]
     assert (out / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
     assert [path.name for path in sorted(out.iterdir())] == ["samples.csv", "summary.json"]
@@ -202,8 +206,9 @@ WRONG = [
     ("condition={agee: 3}", "no column agee; did you mean age"),
     ("condition={age: 200}", "age=200 lies beyond the training rows, which go from"),
     ("condition={age: old}", "'old' is no whole number"),
-    ("condition={town: Rom}", "'Rom' and no training row is; it knows"),
-    ("condition={age: null}", "age: it is missing"),
+    ("condition={town: Rom}", "'Rom', which no training row has; the column knows"),
+    ("condition={smoker: No}", "'No', which no training row has; the column knows no, yes; did you mean no?"),
+    ("condition={age: null}", "age: a missing cell, which no training row has"),
     ("condition={label: a}", "say class_label=a"),
     ("condition={unit: kg}", "unit was not learnt (constant)"),
     ("condition=3", "condition=3: use {column: value}"),

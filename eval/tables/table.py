@@ -53,7 +53,10 @@ def match_columns(key: str, path: Path, cells: Cells, wanted: Sequence[str], ign
     given = [name for name in cells if name not in ignore]
     for name in wanted:
         if name not in given:
-            raise ValueError(f"{key}={path}: lacks the column {name!r}{_nearest(name, given, 'its nearest is')}")
+            near = _nearest(name, [other for other in given if other not in wanted], "its nearest is")
+            held = f"; it holds {', '.join(given[:10])}{', ...' if len(given) > 10 else ''}"
+            mend = f"{near or held}; leave it out with ignore=[{name}]"
+            raise ValueError(f"{key}={path}: lacks the column {name!r}{mend}")
     for name in given:
         if name not in wanted:
             raise ValueError(
