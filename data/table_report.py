@@ -21,7 +21,7 @@ def describe(table: TableFile, spec: TableSpec, notes: Sequence[str]) -> str:
     if spec.delimiter is not None:
         named = {character: name for name, character in DELIMITERS.items()}
         kind = f"CSV, delimiter {named.get(spec.delimiter, spec.delimiter)}"
-    head = f"{len(table)} rows to train on, {len(spec.columns)} columns ({kind}): x_0 has {spec.numbers} numbers"
+    head = f"{len(table)} rows to train on, {len(spec.columns)} columns ({kind}), learnt as {spec.numbers} numbers"
     if sizes := spec.category_sizes:
         head += f" and {len(sizes)} categories of {sum(sizes)} values"
     lines = [f"{head}. {_describe_target(spec)}"]

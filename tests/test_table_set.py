@@ -203,7 +203,7 @@ def test_encoding_a_data_frame(loaded, tmp_path):
     assert np.array_equal(encoded.numbers, loaded.train.numbers)
     assert np.array_equal(encoded.codes, loaded.train.codes)
     frame.loc[3, "smoker"] = "perhaps"
-    with pytest.raises(ValueError, match="row 3, column smoker: 'perhaps' and no training row is"):
+    with pytest.raises(ValueError, match="row 3, column smoker: 'perhaps', which no training row has"):
         spec.encode(frame)
     with pytest.raises(ValueError, match="no column age"):
         spec.encode(frame.drop(columns="age"))
@@ -231,7 +231,7 @@ def test_outside_the_training_range(tmp_path):
 def test_the_report(loaded):
     report = loaded.report
     assert (
-        "60 rows to train on, 9 columns (CSV, delimiter comma): x_0 has 4 numbers and 4 categories of 10 values"
+        "60 rows to train on, 9 columns (CSV, delimiter comma), learnt as 4 numbers and 4 categories of 10 values"
         in report
     )
     assert "Target label: 3 classes, the condition (a 20, b 20, c 20)" in report

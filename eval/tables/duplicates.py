@@ -39,7 +39,7 @@ class Duplicates:
     def words(self) -> str:
         """The verdict as a sentence."""
         shares = self.exact / self.n_synthetic, self.real_exact / self.n_real
-        held = "" if self.in_holdout is None else f", {self.in_holdout} one of the holdout"
+        held = "" if self.in_holdout is None else f", {self.in_holdout} a row of the holdout"
         return (
             f"exact copies: {self.verdict}: {self.exact} of {self.n_synthetic} synthetic rows ({shares[0]:.2%}) equal a "
             f"training row{held}; of other real rows {shares[1]:.2%} do"

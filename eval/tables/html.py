@@ -1,5 +1,6 @@
 """report.html of a table: the card as one page, made of the same pieces as that of images (eval.html)."""
 
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,10 @@ def _utility(card: dict[str, Any]) -> str:
     if study is None:
         return ""
     metric = study["metrics"][0]
-    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in study["verdict"])
+    said = "".join(f"<li>{escape(_true_minus(sentence))}</li>" for sentence in study["verdict"])
+    seeds = "1 seed" if study["seeds"] == 1 else f"{study['seeds']} seeds"
     lead = (
-        f"{study['task'].capitalize()}: models trained on each set, {study['seeds']} seeds where chance has a part, tested on "
+        f"{study['task'].capitalize()}: models trained on each set, {seeds} where chance has a part, tested on "
         f"{study['test_images']} real rows. Each row is {metric} minus that of training on the real rows, with its paired 95 % "
         f"interval over test rows, files and seeds; the dot is hollow where the interval holds 0. {study['said_of_models']} "
         "TabDDPM's tables are of macro-F1 and R2 of a tuned CatBoost."
@@ -182,6 +184,11 @@ def _provenance(card: dict[str, Any]) -> str:
     ]  # fmt: skip
     options = [[key, plain(value)] for key, value in origin["config"].items()]
     return section("Provenance", table(None, rows) + details("Options of the comparison", table(None, options)))
+
+
+def _true_minus(sentence: str) -> str:
+    """A sentence with a minus, not a hyphen, before numbers."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", sentence)
 
 
 def _or_dash(value: float | None) -> str:

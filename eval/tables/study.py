@@ -124,11 +124,11 @@ def sentences(trained: Transfer, kept: dict[str, dict[str, float] | None], guess
     share = kept[SYNTHETIC]
     if share is not None:
         said.append(
-            f"so they teach {share['difference']:.0%} of what real rows teach beyond guessing, 95 % interval "
-            f"{share['low']:.0%} to {share['high']:.0%}"
+            f"so they teach {100 * share['difference']:.0f} % of what real rows teach beyond guessing, 95 % interval "
+            f"{100 * share['low']:.0f} % to {100 * share['high']:.0f} %"
         )
     added = _gap(trained, BOTH, REAL)
-    said.append(f"added to the real rows they are {_WORDS[added.sign]} ({_signed(added)})")
+    said.append(f"added to the real rows they bring {_WORDS[added.sign]} ({_signed(added)})")
     for name in [name for name in trained.arms if name in NOTES]:
         against = _gap(trained, SYNTHETIC, name)
         word = {1: "better than", 0: "not told from", -1: "worse than"}[against.sign]

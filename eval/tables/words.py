@@ -21,8 +21,8 @@ MEANINGS = {
     "shape_error": "How far the distribution of a column is off, on average: 0 is the same, 1 nothing in common. Columns drawn "
     "independently of each other are perfect here, so it is a first look and no more.",
     "trend_error": "How far pairs of columns are off in how they go together, on average: 0 is the same.",
-    "c2st_auc": "How well boosted trees tell synthetic rows from real ones they have not seen: 0.5 not at all, 1 always. The "
-    "sharpest of these measures, as it sees whatever sets the rows apart.",
+    "c2st_auc": "How well boosted trees tell synthetic rows from real ones they have not seen: 0.5 not at all, 1 always, and "
+    "a floor below 0.5 counts as 0.5. The sharpest of these measures, as it sees whatever sets the rows apart.",
     "alpha_precision": "Are synthetic rows as typical as real ones, neither too far out nor too close to the middle? 1 is ideal.",
     "beta_recall": "Is as much of the typical real rows reached by the typical synthetic ones? 1 is ideal.",
     "precision": "Share of synthetic rows that lie among the real ones, within the reach of a real row's nearest neighbours. 1 "
