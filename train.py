@@ -197,7 +197,7 @@ def prepare(config: TrainConfig) -> Run:
     data = load_data(config.data, cache_dir=Path(config.cache_dir).expanduser(), progress=show_progress)
     kind, spec = kind_of(data.train.spec), data.train.spec.to_dict()
     if state is not None and state["data_key"] != data.key:
-        raise ValueError(f"resume={config.resume}: the {kind.items} have changed since that run began; start a new one")
+        raise ValueError(f"resume={config.resume}: the {kind.items}, or how they are read, have changed: start anew")
     if config.train.first_images:
         data.keep_first(config.train.first_images)
     process = build_process(spec, build_schedule(config.schedule), config.diffusion, new_run=state is None)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 
 from data.table_cells import is_boolean, is_whole
 from data.table_dates import read_date, to_counts, to_moments, to_texts
@@ -44,9 +44,9 @@ class Column:
     `missing_text`: how a CSV file spells that; `mark`: its decimal mark, while texts in here have a point. `decimals`,
     `least_decimals`, `digits`: how a number is written (`data.table_numbers.Written`). `form`, `unit`: of dates.
     `low`, `high`: the least and greatest of the training rows, whole numbers for integers and dates (in `unit`s since
-    1970). `levels`: of a pandas category. `points`: numbers, from `origin` on, that so many training rows share that each
-    is a category of its own, beside others or, without `others`, as all that there are. `transform`: of a number, as
-    `data.table_transform` fitted it. `note`: what people should know.
+    1970). `levels`: of a pandas category. `points`: numbers, counted from `origin`, that are categories of their own,
+    beside the other numbers or, without `others`, alone. `transform`: of the other numbers, as `data.table_transform`
+    fitted it. `note`: what people should know.
     """
 
     name: str
@@ -95,7 +95,8 @@ class Column:
     def categories(self) -> int:
         """Size of the column's one-hot block: its values and, where some are missing, one more. 0: it has no block.
 
-        Of a number: any other value, its points, missing; as many of these as there are, and no block for one alone.
+        Of a number, in this order: any other value (if there are `others`), its points, missing (if a cell is). A block of
+        one is none.
         """
         if self.kind in CATEGORICAL:
             return len(self.values) + bool(self.missing)
@@ -137,8 +138,10 @@ class Column:
             return False
         return self.kind == "number" or Decimal(text) % 1 == 0
 
-    def number_texts(self, numbers: Float[np.ndarray, " n"], missing: Bool[np.ndarray, " n"]) -> list[str | None]:
+    def number_texts(self, numbers: Float[np.ndarray, " n"]) -> list[str | None]:
         """The inverse of `numbers`, rounded to what the column can hold."""
+        missing = np.isnan(numbers)
+        numbers = np.where(missing, 0.0, numbers)
         if self.kind == "number":
             style = {"decimals": self.decimals, "least_decimals": self.least_decimals, "digits": self.digits}
             texts = [write_number(value, **style) for value in numbers.tolist()]
@@ -150,16 +153,19 @@ class Column:
                 texts = [write_whole(count, self.least_decimals) for count in counts]
         return [None if gone else text for text, gone in zip(texts, missing.tolist(), strict=True)]
 
-    def point_codes(self, numbers: Float[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
-        """The place of each of `numbers` in the block of a column of numbers. UnseenError where it has none."""
+    def numbers_and_codes(self, texts: Sequence[str | None]) -> tuple[Float[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+        """Texts as `numbers`, and the place of each in the column's block (see `categories`).
+
+        What `numbers` raises; UnseenError for a number that is no point where there are no others.
+        """
+        numbers = self.numbers(texts)
         codes = np.full(len(numbers), 0 if self.others else -1, np.int64)
         for code, point in enumerate(self.points, start=self.others):
             codes[numbers == point] = code
         codes[np.isnan(numbers)] = self.others + len(self.points)
         if (codes < 0).any():
-            unseen = numbers[codes < 0]
-            raise UnseenError(self.number_texts(unseen, np.isnan(unseen)), self.name)
-        return codes
+            raise UnseenError([text for text, code in zip(texts, codes.tolist(), strict=True) if code < 0], self.name)
+        return numbers, codes
 
     def scaled(
         self, numbers: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"], rng: np.random.Generator
@@ -170,14 +176,12 @@ class Column:
         found[others] = forward(numbers[others], self.transform, rng)
         return found
 
-    def at_points(
-        self, numbers: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"]
-    ) -> tuple[Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-        """The inverse of `point_codes`: the numbers, those of points at these, and which cells are missing."""
+    def at_points(self, numbers: Float[np.ndarray, " n"], codes: Int64[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """`numbers`, but where a block's `codes` say so the points, and NaN for missing."""
         found = numbers.copy()
-        for code, point in enumerate(self.points, start=self.others):
-            found[codes == code] = point
-        return found, codes == self.others + len(self.points)
+        for code, value in enumerate([*self.points, np.nan], start=self.others):
+            found[codes == code] = value
+        return found
 
     def codes(self, texts: Sequence[str | None]) -> Int64[np.ndarray, " n"]:
         """The number of each text's category; UnseenError for values that the training rows do not have."""
@@ -196,8 +200,7 @@ class Column:
     def spelled(self, texts: Sequence[str | None]) -> list[str | None]:
         """Cells that are this column's, equal ones as one text: of numbers as they are written, of categories its name."""
         if self.is_numeric:
-            numbers = self.numbers(texts)
-            return self.number_texts(numbers, np.isnan(numbers))
+            return self.number_texts(self.numbers(texts))
         name = {self._key(value): value for value in self.values}
         return [None if text is None else name[self._key(text)] for text in texts]
 

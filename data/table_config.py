@@ -24,9 +24,11 @@ class TablesConfig:
     date (or date:%d.%m.%Y), drop.
     `transform`: quantile (to a standard normal, see `data.table_transform`), standard (mean 0, variance 1) or minmax
     (to [-1, 1]), fitted on the training rows.
-    `few_values`: a number of at most so many different values, other than the target, is learnt as categories.
-    `point_share`: a value that more than this share of the rows have, as the zeros of a gain, is learnt as a category
-    beside its column's other numbers. Both are written as numbers all the same; 0 and 1 switch them off.
+    `few_values`: a column of numbers or dates with at most so many different values (and ten rows a value), other than
+    the target, is learnt as categories.
+    `point_share`: a value that more than this share of a column's cells have (and ten rows), such as the zeros of a gain,
+    is learnt as a category beside the other numbers. Rows are written as the file has them all the same; 0 and 1 switch
+    the two off.
     `allow_outside`: generated numbers may lie beyond the training rows' least and greatest; not with quantile, whose
     inverse ends there.
     `on_error`: raise, or skip rows that do not fit their columns and list them.

@@ -46,8 +46,7 @@ def place_cells(
         if column.name in cells:
             text = cells[column.name]
             if column.is_numeric:
-                numbers = column.numbers([text] * count)
-                codes = column.point_codes(numbers)
+                numbers, codes = column.numbers_and_codes([text] * count)
                 if column.has_number:
                     x_0[:, number] = column.scaled(numbers, codes, rng)
                     known[number] = True
@@ -67,18 +66,18 @@ def _cell(column: Column, value: Any, allow_outside: bool) -> str | None:
     try:
         if not column.is_numeric:
             return column.code_texts(column.codes([text]))[0]
-        numbers = column.numbers([text])
-        column.point_codes(numbers)
+        numbers, _ = column.numbers_and_codes([text])
     except MisfitError as error:
-        known = ", ".join(column.values[:10]) + (", ..." if len(column.values) > 10 else "")
-        near = nearest(text, column.values) if text is not None else ""
+        values = list(map(str, column.values if column.others else column.number_texts(np.array(column.points))))
+        known = ", ".join(values[:10]) + (", ..." if len(values) > 10 else "")
         said = f"; the column knows {known}" if known else ""
+        near = nearest(text, values) if text is not None and not column.is_numeric else ""
         raise ValueError(f"condition: {column.name}: {error}{said}{near}") from None
     if text is not None and not allow_outside:
         ends = np.array([column.low - column.origin, column.high - column.origin], np.float64)
-        low, high = column.number_texts(ends, np.zeros(2, bool))
-        if not column.low <= numbers[0] + column.origin <= column.high:
+        if not ends[0] <= numbers[0] <= ends[1]:
+            low, high = column.number_texts(ends)
             raise ValueError(
                 f"condition: {column.name}={text} lies beyond the training rows, which go from {low} to {high}"
             )
-    return column.number_texts(numbers, np.isnan(numbers))[0]
+    return column.number_texts(numbers)[0]

@@ -1,10 +1,10 @@
 """What a column of texts is: told by its cells and, in a Parquet file, by its dtype.
 
-The rules, in their order. Numbers with two different values are categories; all others, however few their values, stay
-numbers, for their order and distances are worth knowing. Texts that all are dates of one form are dates. Texts with more
-than MANY different values of which most are numbers or dates are a mistake in the file, and told. Texts that hardly
-repeat, or have more than MOST_CATEGORIES values, and whole numbers that only count rows name things (identifier): they
-cannot be learnt, and may be a person's name. The others are categories.
+The rules, in their order. Numbers with two different values are categories; all others, however few their values, are
+numbers (of which data.few_values has some learnt as categories). Texts that all are dates of one form are dates. Texts
+with more than MANY different values of which most are numbers or dates are a mistake in the file, and told. Texts that
+hardly repeat, or have more than MOST_CATEGORIES values, and whole numbers that only count rows name things
+(identifier): they cannot be learnt, and may be a person's name. The others are categories.
 """
 
 import math

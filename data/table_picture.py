@@ -66,8 +66,7 @@ def _cells(spec: TableSpec, numbers: np.ndarray, codes: np.ndarray) -> list[np.n
             values = inverse(numbers[:, number].astype(np.float64), column.transform)
             number += 1
         if own is not None:
-            values, missing = column.at_points(values, own)
-            values[missing] = np.nan
+            values = column.at_points(values, own)
         cells.append(np.clip(values + column.origin, float(column.low), float(column.high)))
     return cells
 

@@ -63,8 +63,9 @@ def _describe_column(table: TableFile, column: Column) -> str:
         ]
     elif column.kind == "constant":
         said = [f"constant {column.values[0]!r}" if column.values else "constant, every cell missing"]
-    if column.is_numeric and not column.others:
-        said.append(f"{len(column.points)} values, learnt as categories")
+    if column.points:
+        frequent = " frequent" if column.others else ""
+        said.append(f"{len(column.points)}{frequent} value{'s' * (len(column.points) > 1)} learnt as categories")
     if column.is_numeric:
         value, count = Counter(text for text in texts if text is not None).most_common(1)[0]
         if count > MASS_POINT * len(texts):

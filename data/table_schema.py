@@ -1,10 +1,12 @@
 """The schema of a table: a `Column` for each of its columns, by what is stated, what its cells tell and what the target is."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from data.table_column import CATEGORICAL, LEFT_OUT, Column, MisfitError
 from data.table_file import TableFile
 from data.table_infer import MANY, categorical, infer_column, natural_kind, numeric
+from data.table_numbers import is_number
 from data.table_stated import check_names, nearest, stated_column
 
 MOST_AUTO_CLASSES = 10  # whole numbers of more values are a number to predict: ages, counts, years
@@ -59,7 +61,7 @@ def is_classification(table: TableFile, target: str, stated: str | None, task: s
 
 def _target_column(table: TableFile, name: str, stated: str | None, task: str) -> Column:
     values = {text for text in table.texts[name] if text is not None}
-    if len(values) < 2:
+    if len({Decimal(text) if is_number(text) else text for text in values}) < 2:
         one = f"has the one value {min(values)!r}" if values else "has no values"
         raise ValueError(f"data.target={name} {one}: there is nothing to predict (data.target=null learns without)")
     if is_classification(table, name, stated, task):

@@ -34,9 +34,9 @@ class TableSpec:
     """What a network and a writer must know of a table; stands in the checkpoint as a plain dict.
 
     The vector of a row is x_0 of `width` numbers: first `numbers` numbers, then a one-hot block of each of
-    `category_sizes`, both in the order of the columns; a number with missing cells or points, see `Column`, has a block
-    of its own and is noise where that says all, for nothing is to be learnt there; one without other values than points
-    is that block alone. A target of classes is no part of x_0 but the row's one attribute.
+    `category_sizes`, both in the order of the columns. A number with missing cells or points (see `Column`) has a block
+    too; where that says missing or a point, the number is standard normal noise, of which nothing can be learnt. One whose
+    values are all points is a block alone. A target of classes is no part of x_0 but the row's one attribute.
     `columns` has all columns of the file in its order. `target` and `task` (classification, regression or empty).
     `delimiter`: of a CSV file, None of Parquet. `missing`: the spellings of a missing cell. `counts`: the number of
     training rows of each class. The quantiles of a transform, the ranges and the categories are training values.
@@ -145,17 +145,14 @@ class TableSpec:
         """
         numbers, codes, n = [], [], len(next(iter(texts.values())))
         for j, column in enumerate(self.columns):
-            if column.kind == "constant":
-                column.codes(texts[column.name])  # only to see that it is
-            if column not in self.learnt:
+            if column.kind in LEFT_OUT or column.name == self.class_target:
                 continue
-            if not column.is_numeric:
-                codes.append(column.codes(texts[column.name]))
-                continue
-            found = column.numbers(texts[column.name])
-            block = column.point_codes(found)
-            if column.has_number:
-                numbers.append(column.scaled(found, block, np.random.default_rng([seed, j])))
+            if column.is_numeric:
+                found, block = column.numbers_and_codes(texts[column.name])
+                if column.has_number:
+                    numbers.append(column.scaled(found, block, np.random.default_rng([seed, j])))
+            else:
+                block = column.codes(texts[column.name])  # of a constant only to see that it is
             if column.categories:
                 codes.append(block)
         return Encoded(
@@ -192,7 +189,7 @@ class TableSpec:
             if column.has_number:
                 values = self._clipped(inverse(rows[:, number], column.transform), column)
                 number += 1
-            texts[column.name] = column.number_texts(*column.at_points(values, codes))
+            texts[column.name] = column.number_texts(column.at_points(values, codes))
         return texts
 
     def _clipped(self, values: Float[np.ndarray, " n"], column: Column) -> Float[np.ndarray, " n"]:

@@ -39,12 +39,12 @@ def fit(numbers: Float[np.ndarray, " n"], name: str) -> dict[str, Any]:
 
 
 def find_points(numbers: Float[np.ndarray, " n"], *, few: int, share: float) -> tuple[list[float], bool]:
-    """The values that are to be categories, and whether there are others: all, where they are at most `few`, else those
-    that more than `share` of the rows have; none that only a few rows of a small table have. One other value is no number.
+    """Which values are to be categories, and whether there are others: all, if at most `few`, else those that more than
+    `share` of `numbers` have, and all if that leaves one. What few rows have, or few rows a value, is not told apart.
     """
     values, counts = np.unique(numbers, return_counts=True)
     frequent = counts > max(share * len(numbers), ROWS_OF_POINT)
-    if len(values) <= min(few, len(numbers) / ROWS_OF_POINT) or (frequent.any() and (~frequent).sum() < 2):
+    if len(values) <= min(few, len(numbers) / ROWS_OF_POINT) or (~frequent).sum() < 2:
         return values.tolist(), False
     return values[frequent].tolist(), True
 

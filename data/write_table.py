@@ -47,8 +47,7 @@ def _spelled(texts: list[str | None], column: Column) -> list[str]:
     """Cells as the training file would have them."""
     if column.is_numeric:
         present = [text for text in texts if text is not None]
-        numbers = column.numbers(present)
-        written = iter(column.number_texts(numbers, numbers != numbers))
+        written = iter(column.number_texts(column.numbers(present)))
     else:
         written = iter(column.code_texts(column.codes([text for text in texts if text is not None])))
     cells = [column.missing_text if text is None else str(next(written)) for text in texts]

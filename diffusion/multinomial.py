@@ -26,12 +26,19 @@ def log_q(log_x: Places, kept: Keep, blocks: Blocks) -> Places:
     return (log_x + kept.kept).logaddexp(kept.lost - blocks.log_sizes(log_x))
 
 
+def log_q_of(x: Places, kept: Keep, blocks: Blocks) -> Places:
+    """`log_q` of the logarithm of a one-hot x: two values a column, which are cheaper looked up."""
+    moved = kept.lost - blocks.log_sizes(x)  # (k,) or (b, k)
+    stayed = kept.kept.logaddexp(moved)
+    return stayed.where(x > 0, moved)
+
+
 def q_sample(x_0: Places, eps: Places, alpha: float | Tensor, sigma: float | Tensor, blocks: Blocks) -> Places:
     """x_t ~ q(x_t | x_0), one-hot. With alpha 0 it is the prior, all categories equally likely, whatever x_0 is.
 
     Also q(x_t | x_s), with alpha_ts and sigma_ts.
     """
-    return draw(log_q(x_0.log(), keep(alpha, sigma), blocks), eps, blocks)
+    return draw(log_q_of(x_0, keep(alpha, sigma), blocks), eps, blocks)
 
 
 def log_posterior(log_x_0: Places, x_t: Places, step: Step, blocks: Blocks) -> Places:
@@ -39,12 +46,12 @@ def log_posterior(log_x_0: Places, x_t: Places, step: Step, blocks: Blocks) -> P
 
     q(x_t | x_s) q(x_s | x_0), normalised. For clean s it is x_0 itself, where x_0 is one-hot.
     """
-    return blocks.log_softmax(log_q(x_t.log(), step.ts, blocks) + log_q(log_x_0, step.s, blocks))
+    return blocks.log_softmax(log_q_of(x_t, step.ts, blocks) + log_q(log_x_0, step.s, blocks))
 
 
 def log_denoised(output: Places, x_t: Places, alpha: float | Tensor, sigma: float | Tensor, blocks: Blocks) -> Places:
     """The logarithm of p(x_0 | x_t): log rho + log q(x_t | x_0), normalised, with rho = softmax(output)."""
-    return blocks.log_softmax(output + log_q(x_t.log(), keep(alpha, sigma), blocks))
+    return blocks.log_softmax(output + log_q_of(x_t, keep(alpha, sigma), blocks))
 
 
 def log_step(x_0: Places, x_t: Places, step: Step, blocks: Blocks) -> Places:
@@ -53,7 +60,7 @@ def log_step(x_0: Places, x_t: Places, step: Step, blocks: Blocks) -> Places:
     Exactly `log_posterior` at rho = p(x_0 | x_t) / q(x_t | x_0). So a column that stands alone is drawn without error in
     any number of steps.
     """
-    log_rho = blocks.log_softmax(x_0.log() - log_q(x_t.log(), step.t, blocks))
+    log_rho = blocks.log_softmax(x_0.log() - log_q_of(x_t, step.t, blocks))
     return log_posterior(log_rho, x_t, step, blocks)
 
 

@@ -65,9 +65,7 @@ class RowFolder:
         """The rows of a chunk, drawn earlier for these classes; None where they are to be drawn."""
         try:
             with self._file(chunk, attempt).open("rb") as file, np.load(file) as found:
-                same = np.array_equal(
-                    found["labels"], labels
-                )  # where more rows are wanted, the last chunk has more classes
+                same = np.array_equal(found["labels"], labels)  # not if more rows, so more classes, are wanted now
                 return torch.from_numpy(found["x_0"]) if same else None
         except (OSError, KeyError, ValueError, EOFError, BadZipFile):  # none, or not whole
             return None

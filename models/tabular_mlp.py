@@ -70,6 +70,7 @@ class TabularMLP(nn.Module):
     ) -> Float[Tensor, "b out"]:
         """Predict from `x_t` at the integer timesteps `t`; `cond` may hold "class_label" (b, a), else all are null."""
         emb = self.embedding(t, (cond or {}).get("class_label"))  # (b, e)
+        # Both ends in float32 whatever is around: the 8 bits of bfloat16 are too few for the numbers of a row.
         with torch.autocast(x_t.device.type, enabled=False):
             h = self.linear_in(x_t.float()) + emb
         h = self.layers(h)

@@ -53,65 +53,6 @@ def test_the_vector_of_a_row(loaded):
         assert x_0[:, begin : begin + size].sum(1).tolist() == [1, 1]
 
 
-def numbers_text(rows=200):
-    """A gain that mostly is 0 and now and then missing, and a number of children, 0 to 4."""
-    rng = np.random.default_rng(3)
-    gain = np.where(rng.random(rows) < 0.7, 0, rng.integers(100, 10_000, rows)).astype(object)
-    gain[::10] = ""
-    return "gain,children,pay\n" + "".join(f"{g},{i % 5},{i * 1.5}\n" for i, g in enumerate(gain))
-
-
-def test_a_frequent_number_is_a_category_beside_the_others(tmp_path):
-    train = load(write_text(tmp_path / "t.csv", numbers_text())).train
-    spec = train.spec
-    gain = spec.columns[0]
-    assert (gain.points, gain.others, gain.categories) == ([0.0], True, 3)
-    assert spec.numbers == 2  # gain and pay
-    x_0, _ = train.batch(range(len(train)))
-    cells = spec.decode_texts(x_0, None)["gain"]
-    block = x_0[:, 2:5]
-    assert block.argmax(1).tolist() == [2 if cell is None else int(cell == "0") for cell in cells]
-    # The block decides: a number that is elsewhere does not matter at a point, and what is missing stays so.
-    x_0[:, 2:5] = torch.tensor([0.0, 1.0, 0.0])
-    x_0[:, 0] = 3.0
-    assert set(spec.decode_texts(x_0, None)["gain"]) == {"0"}
-    x_0[:, 2:5] = torch.tensor([0.0, 0.0, 1.0])
-    assert set(spec.decode_texts(x_0, None)["gain"]) == {None}
-    x_0[:, 2:5] = torch.tensor([1.0, 0.0, 0.0])
-    assert all(int(cell) >= 100 for cell in spec.decode_texts(x_0, None)["gain"])
-
-
-def test_a_number_of_few_values_is_categories_alone(tmp_path):
-    path = write_text(tmp_path / "t.csv", numbers_text())
-    train = load(path).train
-    spec, children = train.spec, train.spec.columns[1]
-    assert (children.points, children.others, children.categories) == ([0.0, 1.0, 2.0, 3.0, 4.0], False, 5)
-    assert spec.category_sizes == [3, 5]
-    frame = spec.decode(*train.batch(range(10)))
-    assert (str(frame.children.dtype), frame.children.tolist()) == ("int64", [0, 1, 2, 3, 4] * 2)
-    with pytest.raises(ValueError, match="column children: '7'"):
-        spec.encode(frame.assign(children=7))
-    # The target of a regression is a number whatever it has, and so is everything where the options say so.
-    assert load(path, target="children", task="regression").train.spec.numbers == 3
-    assert load(path, few_values=0, point_share=1.0).train.spec.category_sizes == [2]
-
-
-def test_small_tables_have_no_points(tmp_path):
-    text = "x,y\n" + "".join(f"{i % 3},{i}.5\n" for i in range(20))
-    assert load(write_text(tmp_path / "t.csv", text)).train.spec.category_sizes == []
-
-
-def test_columns_of_old_checkpoints_have_no_points(tmp_path):
-    path = write_text(tmp_path / "t.csv", numbers_text())
-    train = load(path, few_values=0, point_share=1.0).train
-    plain = train.spec.to_dict()
-    for column in plain["columns"]:
-        del column["points"], column["others"]
-    old = TableSpec.from_dict(plain)
-    assert old == train.spec
-    assert old.category_sizes == [2]  # gain missing or not
-
-
 def test_what_a_spec_says(loaded):
     spec = loaded.train.spec
     assert spec.attributes == {"label": ["a", "b", "c"]}

@@ -75,6 +75,24 @@ def test_a_network_without_classes(config):
 
 
 @configs
+def test_the_ends_stay_in_float32_under_bfloat16(config):
+    """Numbers go in and come out unrounded, and the whole is what it is without bfloat16, about."""
+    network, x = build(config), normal(3, 7)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = network(x, T)
+    assert y.dtype == torch.float32
+    assert (y != y.bfloat16().float()).all()
+    seen = []
+    network.linear_in.register_forward_hook(lambda _, given, out: seen.append((given[0], out)))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(x, T)
+    ((given, out),) = seen
+    assert torch.equal(given, x)
+    assert torch.equal(out, F.linear(x, network.linear_in.weight, network.linear_in.bias))
+    torch.testing.assert_close(y, network(x, T), rtol=0.1, atol=0.1 * float(y.detach().abs().max()))
+
+
+@configs
 def test_dropout_is_for_training(config):
     network = build(model_config_from_dict(asdict(config) | {"dropout": 0.5}))
     x = normal(3, 7)

@@ -23,8 +23,8 @@ from train import train
 from training.checkpoint import load_checkpoint
 
 TINY = [
-    "model.widths=[16]",
-    "model.embedding_width=8",
+    "model.width=16",
+    "model.blocks=1",
     "train.batch_size=8",
     "train.log_every=1",
     "train.validate_every=2",
@@ -100,6 +100,7 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path, capsys) 
     assert len(summary["checkpoint"]) == 64
     again = draw(run, "num_samples=1100", "seed=3", out="again")
     assert (again / "samples.csv").read_bytes() == (first / "samples.csv").read_bytes()
+    capsys.readouterr()
     draw(run, "num_samples=1099", "seed=3", out="again", exit_code=2)
     assert "holds 1100 rows already, and num_samples= asks for 1099: name another folder" in one_error(capsys)
     assert (again / "samples.csv").read_bytes() == (first / "samples.csv").read_bytes()
@@ -287,7 +288,7 @@ def test_every_experiment_composes_and_builds(preset: Path, tmp_path: Path) -> N
     cells = [f"{i % 7}.{i % 10}5,{'ab'[i % 2] if classes else i % 9 + 0.5}" for i in range(40)]
     path = write_text(tmp_path / "table.csv", "\n".join([f"x,{target}", *cells]))
     options = [f"experiment={preset.stem}", f"data.path={path}", f"run_dir={tmp_path / 'run'}", "train.steps=1"]
-    options += ["train.batch_size=4", "model.widths=[8]", "train.sample_every=0", "wandb.mode=disabled"]
+    options += ["train.batch_size=4", "model.width=8", "train.sample_every=0", "wandb.mode=disabled"]
     register_configs()
     with hydra.initialize_config_dir(CONFIG_DIR, version_base="1.3"):
         train(to_dataclass(hydra.compose("train", overrides=options)))
