@@ -184,7 +184,7 @@ def test_changed_images_are_noticed_on_resume(train_tiny, command, images: Path,
     run = train_tiny("run", "train.steps=4", "train.stop_at=2")
     Image.fromarray(np.zeros((20, 24), np.uint8)).save(images / "000.png")
     assert command("train", f"resume={run}", "train.stop_at=null") == 2
-    assert "images have changed" in error_line(capsys)
+    assert "the images, or how they are read, have changed" in error_line(capsys)
 
 
 def test_a_pickle_is_not_executed(command, tmp_path: Path, capsys) -> None:
