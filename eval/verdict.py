@@ -34,14 +34,14 @@ def judge(card: dict[str, Any]) -> dict[str, Any]:
     varied = likeness(card, "varied", ("recall", "coverage"))
     copies, useful = _copies(card), _useful(card.get("utility"))
     mix = [_mix(card)] if any(figure["question"] == "mix" for figure in card["figures"]) else []
-    questions = [faithful, varied, copies, useful, *mix]
+    questions, exact = [faithful, varied, copies, useful, *mix], card["copies"]["exact"]
     rules = [rule for rule in RULES if mix or not rule.startswith("Same mix")]
-    return {"headline": _headline(faithful, varied, copies, useful), "questions": questions, "rules": rules}
+    return {"headline": _headline(faithful, varied, copies, useful, exact), "questions": questions, "rules": rules}
 
 
-def _headline(faithful: Question, varied: Question, copies: Question, useful: Question) -> str:
+def _headline(faithful: Question, varied: Question, copies: Question, useful: Question, exact: int) -> str:
     if copies["level"] == "no":
-        return "Not to be shared: copies of real images were found."
+        return f"Not to be shared: {'copies of real images were found' if exact else 'the privacy audit fails'}."
     no_copies = {"yes": "no sign of copies", "partly": "no copies seen", "open": "copies cannot be ruled out"}
     if copies["answer"] == "In doubt":
         no_copies["partly"] = "perhaps with copies among them"
@@ -128,7 +128,8 @@ def _copies(card: dict[str, Any]) -> Question:
         are = "image is an exact copy of a real one" if exact == 1 else "images are exact copies of real ones"
         return answered(title, "No", "no", doubted=f"{exact} synthetic {are}.")
     if audit["verdict"] == "fails":
-        return answered(title, "No", "no", doubted="The privacy audit fails: see below.")
+        failed = [sentence for sentence in audit["sentences"] if ": fails: " in sentence]
+        return answered(title, "No", "no", doubted=f"The privacy audit fails: {'; '.join(failed)}.")
     if audit["verdict"] == "passes":
         passed = "The privacy audit passes: how many copies it would have noticed is said with it, below."
         if audit["calibration"] == "holdout":
