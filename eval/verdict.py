@@ -122,14 +122,19 @@ _SENTENCES = {
 }
 
 
+def failed_audit(title: str, audit: dict[str, Any]) -> Question:
+    """A no that names the tests of a privacy audit that fail."""
+    failed = [sentence for sentence in audit["sentences"] if ": fails: " in sentence]
+    return answered(title, "No", "no", doubted=f"The privacy audit fails: {'; '.join(failed)}.")
+
+
 def _copies(card: dict[str, Any]) -> Question:
     title, exact, audit = "Free of copies?", card["copies"]["exact"], card["privacy"]
     if exact:
         are = "image is an exact copy of a real one" if exact == 1 else "images are exact copies of real ones"
         return answered(title, "No", "no", doubted=f"{exact} synthetic {are}.")
     if audit["verdict"] == "fails":
-        failed = [sentence for sentence in audit["sentences"] if ": fails: " in sentence]
-        return answered(title, "No", "no", doubted=f"The privacy audit fails: {'; '.join(failed)}.")
+        return failed_audit(title, audit)
     if audit["verdict"] == "passes":
         passed = "The privacy audit passes: how many copies it would have noticed is said with it, below."
         if audit["calibration"] == "holdout":

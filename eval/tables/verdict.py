@@ -3,7 +3,7 @@
 from typing import Any
 
 from eval.tables.study import SYNTHETIC
-from eval.verdict import LEAST_REACH, UNSEEN_LOSS, Question, answered, likeness, likeness_words, percent
+from eval.verdict import LEAST_REACH, UNSEEN_LOSS, Question, answered, failed_audit, likeness, likeness_words, percent
 
 TOLD_APART = 0.8  # an area under the curve from which on the answer is no
 AS_GOOD, HARDLY = 0.9, 0.5  # of what real rows teach
@@ -66,8 +66,7 @@ def _headline(faithful: Question, varied: Question, copies: Question, taught: st
 def _copies(audit: dict[str, Any]) -> Question:
     title, seen = "Free of copies?", audit["sentences"][0]
     if audit["verdict"] == "fails":
-        failed = [sentence for sentence in audit["sentences"] if ": fails: " in sentence]
-        return answered(title, "No", "no", doubted=f"The privacy audit fails: {'; '.join(failed)}.")
+        return failed_audit(title, audit)
     if audit["verdict"] == "passes":
         return answered(
             title, "No sign of any", "yes", trusted="The privacy audit passes: what it would have noticed is said below.",
