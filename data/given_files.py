@@ -23,8 +23,9 @@ from data.folder import FolderConfig, is_image, is_lossy, read_image
 from data.image_set import ImageSpec
 from data.item import Entry, Listing
 from data.listing import files_at
+from data.masks import MasksConfig, images_among
 from data.nifti import NiftiConfig, list_nifti
-from data.nifti_names import MASK_ENDS, SUFFIXES
+from data.nifti_names import SUFFIXES, volumes_among
 from data.readers import READERS
 
 OWN_FILES = {  # what is no image file: what it is called, and how its name ends (of DICOM files in any way)
@@ -54,10 +55,11 @@ class Given:
 def find_images(option: str, path: str, how: FolderConfig, *, every_slice: bool = True) -> list[Given]:
     """The images at `path`, sorted by name: image files, else what the reader of `how` finds with its settings.
 
-    Of those settings none counts that says where files lie or which are used. `every_slice`: also those that training
-    may have left out. ValueError that begins with `option`=.
+    Of those settings none counts that says where files lie or which are used. Masks that lie among them as those of
+    training did are no images. `every_slice`: also those that training may have left out. ValueError that
+    begins with `option`=.
     """
-    files = _image_files(option, path, how, tuple(OWN_FILES))
+    files = _image_files(option, path, how, tuple(OWN_FILES), with_masks=False)
     if files is not None:
         return [_of_file(option, name, file, partial(_planes_of, file, how)) for name, file in files.items()]
     config = _for_path(how, path)
@@ -65,9 +67,8 @@ def find_images(option: str, path: str, how: FolderConfig, *, every_slice: bool 
         config = replace(config, empty_slices="keep", slice_step=1)
     with naming(f"{option}={path}"):
         listing = READERS[how.name][1](config)
-        if isinstance(how, NiftiConfig) and how.labels is not None and not Path(path).expanduser().is_file():
-            images = [entry for entry in listing.entries if not _is_mask(entry.name, how.path, how.labels)]
-            listing = replace(listing, entries=images)
+        of_images = set(_without_masks([entry.file or entry.name for entry in listing.entries], path, how))
+        listing = replace(listing, entries=[e for e in listing.entries if (e.file or e.name) in of_images])
         entries = _all_usable(listing, how.name)
     return [_of_entry(option, path, entry, how, partial(_image_of, entry)) for entry in entries]
 
@@ -103,10 +104,17 @@ def naming(where: str) -> Iterator[None]:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _image_files(option: str, path: str, how: FolderConfig, readable: tuple[str, ...]) -> dict[str, Path] | None:
-    """{name: image file}, sorted; None where there is none but what the format of `how`, one of `readable`, reads."""
+def _image_files(
+    option: str, path: str, how: FolderConfig, readable: tuple[str, ...], *, with_masks: bool = True
+) -> dict[str, Path] | None:
+    """{name: image file}, sorted; None where there is none but what the format of `how`, one of `readable`, reads.
+
+    `with_masks`: those also that lie among the images as the masks of training did.
+    """
     with naming(f"{option}={path}"):
         folder, names = files_at(path)
+    if not with_masks and isinstance(how, MasksConfig):
+        names = _without_masks(names, path, how)
     files: dict[str, Path] = {}
     for name in filter(is_image, names):
         stem = PurePosixPath(name).with_suffix("").as_posix()
@@ -150,12 +158,15 @@ def _all_usable(listing: Listing, format_name: str) -> list[Entry]:
     return listing.entries
 
 
-def _is_mask(name: str, volumes: str, masks: str) -> bool:
-    """Whether a slice belongs to a mask that lies among volumes as those of training lay, in their folder or below it."""
-    volume, place, inside = name.rpartition("/")[0], PurePosixPath(volumes), PurePosixPath(masks)
-    if place == inside:
-        return volume.endswith(MASK_ENDS)
-    return inside.is_relative_to(place) and PurePosixPath(volume).is_relative_to(inside.relative_to(place))
+def _without_masks(names: list[str], path: str, how: FolderConfig) -> list[str]:
+    """The files at `path` that are no masks, which lie among the images there as those of training did."""
+    if Path(path).expanduser().is_file():
+        return names
+    if isinstance(how, MasksConfig):
+        return images_among(names, how.path, how.masks)
+    if isinstance(how, NiftiConfig) and how.labels is not None:
+        return volumes_among(names, how.path, how.labels)
+    return names
 
 
 def _of_file(option: str, name: str, file: Path, read: Callable[[], np.ndarray]) -> Given:

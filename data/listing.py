@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -67,6 +67,25 @@ def file_digest(*paths: Path) -> str:
     except OSError as error:  # it is named with all other bad files when it is read
         return str(error)
     return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def without_masks(
+    names: Iterable[str], images: str | Path, masks: str | Path, marked: Callable[[str], bool]
+) -> list[str]:
+    """Of the files `names` below the folder `images` those that are no masks, which lie at `masks`.
+
+    Where that is the folder itself, masks are those whose names are `marked`; what lies below it is left out whole.
+    """
+    place = place_below(images, masks)
+    if place == ".":
+        return [name for name in names if not marked(name)]
+    return [name for name in names if place is None or (name != place and not name.startswith(f"{place}/"))]
+
+
+def place_below(folder: str | Path, path: str | Path) -> str | None:
+    """The name of `path` below `folder`, "." for the folder itself; None where it lies elsewhere. Neither need exist."""
+    whole, part = (Path(place).expanduser().resolve() for place in (folder, path))
+    return part.relative_to(whole).as_posix() if part.is_relative_to(whole) else None
 
 
 def existing_folder(path: str) -> Path:

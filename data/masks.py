@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from data.decode import decode
 from data.folder import MISSING, FolderConfig, is_image, is_lossy, read_image
 from data.item import Entry, Item, Listing
-from data.listing import existing_folder, file_digest, names_below, select_items
+from data.listing import existing_folder, file_digest, names_below, select_items, without_masks
 from data.palette import MOST, Value, found_palette, numbered, read_palette
 
 ENDS = ("", "_mask", "_seg", "_label", "_labels")
@@ -54,12 +54,7 @@ def list_masks(config: MasksConfig) -> Listing:
         raise ValueError("data.masks is missing: data=masks data.path=IMAGES data.masks=DIR")
     folder, mask_folder = existing_folder(config.path), existing_folder(config.masks)
     together = folder.resolve() == mask_folder.resolve()
-    names = names_below(folder)
-    if together:
-        names = [name for name in names if not PurePosixPath(name).stem.endswith(ENDS[1:])]
-    elif mask_folder.resolve().is_relative_to(folder.resolve()):
-        inside = mask_folder.resolve().relative_to(folder.resolve()).as_posix()
-        names = [name for name in names if not name.startswith(f"{inside}/")]
+    names = images_among(names_below(folder), folder, mask_folder)
     names = [name for name in names if PurePosixPath(name).name != "labels.json"]
     images, foreign = [name for name in names if is_image(name)], [name for name in names if not is_image(name)]
     if not images:
@@ -82,6 +77,11 @@ def list_masks(config: MasksConfig) -> Listing:
         )
     listing = Listing(entries, [(name, "not an image by its extension") for name in foreign], label_names)
     return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
+
+
+def images_among(names: Iterable[str], images: str | Path, masks: str | Path) -> list[str]:
+    """Of the files `names` below the folder `images` those that are no masks, which lie in the folder `masks`."""
+    return without_masks(names, images, masks, lambda name: PurePosixPath(name).stem.endswith(ENDS[1:]))
 
 
 def _masks_by_stem(folder: Path) -> dict[str, list[str]]:

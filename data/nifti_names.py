@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from data.decode import UnusableImageError
-from data.listing import existing_folder, files_at
+from data.listing import existing_folder, files_at, without_masks
 
 SUFFIXES = (".nii.gz", ".nii")
 MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
@@ -23,12 +23,7 @@ def volume_names(path: str, labels: str | None, pattern: str) -> tuple[Path, lis
     """
     folder, names = files_at(path)
     if labels is not None:
-        masks, own = mask_place(labels).resolve(), folder.resolve()
-        if masks == own:
-            names = [name for name in names if not stem(name).endswith(MASK_ENDS)]
-        elif masks.is_relative_to(own):
-            inside = masks.relative_to(own).as_posix()
-            names = [name for name in names if name != inside and not name.startswith(f"{inside}/")]
+        names = volumes_among(names, folder, mask_place(labels))
     foreign = [(name, "not a NIfTI volume by its name") for name in names if not name.lower().endswith(SUFFIXES)]
     chosen = [name for name in names if name.lower().endswith(SUFFIXES) and fnmatch(name, pattern)]
     if not chosen:
@@ -36,6 +31,11 @@ def volume_names(path: str, labels: str | None, pattern: str) -> tuple[Path, lis
     both = [name for name in chosen if name.lower().endswith(".nii") and f"{name}.gz" in chosen]
     foreign += [(name, "is there as .nii.gz too: keep one") for name in both]
     return folder, [name for name in chosen if name not in both], foreign
+
+
+def volumes_among(names: Iterable[str], volumes: str | Path, masks: str | Path) -> list[str]:
+    """Of the files `names` below the folder `volumes` those that are no masks; `masks`: their folder, or one of them."""
+    return without_masks(names, volumes, masks, lambda name: stem(name).endswith(MASK_ENDS))
 
 
 def mask_place(labels: str) -> Path:

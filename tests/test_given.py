@@ -13,9 +13,10 @@ from tiny_checkpoint import write_stored
 from data.fit import fit_hole, fit_image, fit_label_map
 from data.folder import FolderConfig
 from data.given import load_given_images, load_label_maps, load_masks, stated_classes
-from data.given_files import Given
+from data.given_files import Given, find_labels
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
+from data.masks import MasksConfig
 from data.writers import read_pixels
 
 SPEC = ImageSpec(1, 8, 8, label_names=["background", "ship", "buoy"])
@@ -73,6 +74,20 @@ def test_a_single_file_and_folders_of_classes(tmp_path):
     one = load_given_images("images", str(tmp_path / "dog" / "b.png"), SPEC, HOW)
     assert one.names == ["b"]
     assert (one.pixels[0, 0] == grey(seed=1)).all()
+
+
+@pytest.mark.parametrize(
+    ("masks", "mask"), [("DIR/set", "a_mask"), ("DIR/set/masks", "masks/a"), ("DIR/set/./masks", "masks/deep/a")]
+)
+def test_masks_among_the_images_are_no_images(masks, mask, tmp_path):
+    save(tmp_path / "a.png", grey())
+    save(tmp_path / f"{mask}.png", a_map())
+    how = MasksConfig(path="DIR/set", masks=masks, image_size=8)
+    assert load_given_images("reject_copies", str(tmp_path), SPEC, how).names == ["a"]
+    assert len(load_given_images("images", str(tmp_path), SPEC, replace(how, masks="elsewhere")).names) == 2
+    one = tmp_path / f"{mask}.png"
+    assert load_given_images("images", str(one), SPEC, how).names == [one.stem]  # as it is named
+    assert one.stem in names(find_labels("mask", str(one.parent), SPEC, how, None))
 
 
 def test_colour_and_grey_as_the_model_has_them(tmp_path):
