@@ -25,7 +25,7 @@ from data.item import Entry, Listing
 from data.listing import files_at
 from data.masks import MasksConfig, images_among
 from data.nifti import NiftiConfig, list_nifti
-from data.nifti_names import SUFFIXES, volumes_among
+from data.nifti_names import SUFFIXES, known_masks, volumes_among
 from data.readers import READERS
 
 OWN_FILES = {  # what is no image file: what it is called, and how its name ends (of DICOM files in any way)
@@ -56,21 +56,37 @@ def find_images(option: str, path: str, how: FolderConfig, *, every_slice: bool 
     """The images at `path`, sorted by name: image files, else what the reader of `how` finds with its settings.
 
     Of those settings none counts that says where files lie or which are used. Masks that lie among them as those of
-    training did are no images. `every_slice`: also those that training may have left out. ValueError that
+    training did are no images. `every_slice`: also those that training may have left out. Without it, empty are, as in
+    training, slices without foreground where `training_masks` are there, else those of one value. ValueError that
     begins with `option`=.
     """
     files = _image_files(option, path, how, tuple(OWN_FILES), with_masks=False)
     if files is not None:
         return [_of_file(option, name, file, partial(_planes_of, file, how)) for name, file in files.items()]
     config = _for_path(how, path)
-    if isinstance(config, NiftiConfig) and every_slice:
-        config = replace(config, empty_slices="keep", slice_step=1)
+    if isinstance(config, NiftiConfig):
+        if every_slice:
+            config = replace(config, empty_slices="keep", slice_step=1)
+        elif emptied_by_masks(how):
+            config = replace(config, labels=training_masks(path, how))
     with naming(f"{option}={path}"):
         listing = READERS[how.name][1](config)
         of_images = set(_without_masks([entry.file or entry.name for entry in listing.entries], path, how))
         listing = replace(listing, entries=[e for e in listing.entries if (e.file or e.name) in of_images])
         entries = _all_usable(listing, how.name)
     return [_of_entry(option, path, entry, how, partial(_image_of, entry)) for entry in entries]
+
+
+def emptied_by_masks(how: FolderConfig) -> bool:
+    """Whether training left out slices because their masks hold nothing."""
+    return isinstance(how, NiftiConfig) and how.labels is not None and how.empty_slices != "keep"
+
+
+def training_masks(path: str, how: FolderConfig) -> str | None:
+    """Where the volumes at `path` have the masks that training had of them; None where one of them has none."""
+    assert isinstance(how, NiftiConfig)
+    assert how.labels is not None
+    return known_masks(path, _for_path(how, path).pattern, how.path, how.labels)
 
 
 def find_labels(option: str, path: str, spec: ImageSpec, how: FolderConfig, images: str | None) -> list[Given]:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Set
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
 from data.decode import UnusableImageError
-from data.listing import existing_folder, files_at, without_masks
+from data.listing import existing_folder, files_at, place_below, without_masks
 
 SUFFIXES = (".nii.gz", ".nii")
 MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
@@ -36,6 +37,23 @@ def volume_names(path: str, labels: str | None, pattern: str) -> tuple[Path, lis
 def volumes_among(names: Iterable[str], volumes: str | Path, masks: str | Path) -> list[str]:
     """Of the files `names` below the folder `volumes` those that are no masks; `masks`: their folder, or one of them."""
     return without_masks(names, volumes, masks, lambda name: stem(name).endswith(MASK_ENDS))
+
+
+def known_masks(path: str, pattern: str, volumes: str, masks: str) -> str | None:
+    """Where each volume at `path` has its mask; None where one of them has none.
+
+    It is `masks`, where the masks of `volumes` lie, or if that is below `volumes` the same place below `path`.
+    """
+    places, below = [masks], place_below(volumes, masks)
+    if below is not None and not Path(path).expanduser().is_file():
+        places.append(str(Path(path).expanduser() / below))
+    for labels in places:
+        with suppress(ValueError):
+            folder, names, _ = volume_names(path, labels, pattern)
+            for name in names:
+                find_mask(Path(labels).expanduser(), stem(name), folder / name)
+            return labels
+    return None
 
 
 def mask_place(labels: str) -> Path:

@@ -13,6 +13,7 @@ from data.augment import views
 from data.components import agreement, without_small
 from data.folder import FolderConfig
 from data.given import load_given_images
+from data.given_files import emptied_by_masks, training_masks
 from data.image_set import ImageSpec, to_integers
 from data.label_encoding import decode
 from eval.nearest import PERCENTILE, nearest_distance
@@ -92,9 +93,13 @@ def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bo
     """The training images below `path`: nearer than 99 % of them are to each other is a copy.
 
     The distances between them are those of their views too, or a new image would be taken for a copy more often. Slices
-    that training left out as empty are left out here too: they are copies of each other, so no sample would be nearer.
+    that training left out as empty are left out here too: the model never saw them, and they are nearly copies of each
+    other, so that no sample would be nearer. Where the masks that tell them are missing, a line says so.
     """
-    pixels = load_given_images("reject_copies", path, spec, how, every_slice=False).pixels
+    given = load_given_images("reject_copies", path, spec, how, every_slice=False)
+    if given.found[0].volume is not None and emptied_by_masks(how) and training_masks(path, how) is None:
+        print(f"reject_copies={path}: not every volume has its mask, so slices of one value count as empty, no others")
+    pixels = given.pixels
     if len(pixels) < 2:
         raise ValueError(f"reject_copies={path}: one image, but distances between training images need 2 or more")
     rows = _rows(pixels)

@@ -19,6 +19,7 @@ from data.intensity import IntensityConfig
 from data.item import Listing
 from data.nifti import NiftiConfig, list_nifti
 from data.npz import NpzConfig
+from generation.judge import load_real
 
 RNG = np.random.default_rng(0)
 LABELS = ["background", "ship", "buoy"]
@@ -96,6 +97,28 @@ def test_empty_slices_are_kept_but_not_among_images_that_may_not_be_copied(tmp_p
     assert load_given_images("images", str(tmp_path), SPEC, how).names == ["a/0000", "a/0001", "a/0002"]
     real = load_given_images("reject_copies", str(tmp_path), SPEC, how, every_slice=False)
     assert real.names == ["a/0000", "a/0002"]
+
+
+@pytest.mark.parametrize("masks", ["as in training", "moved with the volumes", "missing"])
+def test_slices_without_foreground_are_those_of_training_where_its_masks_are_there(masks, tmp_path, capsys):
+    mask = np.zeros((8, 8, 3), np.uint8)
+    mask[2:4, 2:4, 1:] = 1
+    place = {"as in training": tmp_path / "elsewhere", "moved with the volumes": tmp_path / "new" / "masks"}.get(masks)
+    for name in "ab":
+        save_nifti(tmp_path / "new" / f"{name}.nii.gz", body())
+        if place:
+            save_nifti(place / f"{name}_seg.nii.gz", mask)
+    labels = str(tmp_path / "elsewhere") if masks == "as in training" else "DIR/old/masks"
+    how = nifti(path="DIR/old", labels=labels, empty_slices="drop")
+    path, left = str(tmp_path / "new"), (1, 2) if place else (0, 1, 2)
+    given = load_given_images("reject_copies", path, SPEC, how, every_slice=False)
+    assert given.names == [f"{name}/{k:04d}" for name in "ab" for k in left]
+    assert len(load_given_images("images", path, SPEC, how).names) == 6
+    real = load_real(path, SPEC, how, {"hflip": False, "vflip": False, "rot90": False})
+    rows = real.rows.astype(np.float64)
+    apart = np.sqrt(((rows[:, None] - rows[None]) ** 2).mean(-1)) + np.diag(np.full(len(rows), np.inf))
+    assert real.threshold == pytest.approx(np.percentile(apart.min(0), 1), rel=1e-5)
+    assert ("not every volume has its mask" in capsys.readouterr().out) == (place is None)
 
 
 def test_percentiles_are_those_of_each_volume_and_what_they_clip_is_no_fault(tmp_path):
