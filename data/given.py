@@ -3,6 +3,7 @@
 Whatever their size, they come to the model's as the training images did. `data.given_files` says what they may be.
 """
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,30 +68,52 @@ def load_label_maps(
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
-    masks that nothing named in training (255 for label_255); in a COCO file categories have the names of its labels.
-    ValueError naming what is no label map, or an image without one.
+    masks that nothing named in training (255 for label_255): all of them one or the other. In a COCO file categories
+    have the names of its labels. ValueError naming what is no label map, or may mean either, or an image without one.
     """
     found = _find("labels", path, spec, how, images)
+    seen = {given.where: _values(given) for given in found if not given.numbered}
+    label_of = _meaning(path, seen, spec.label_names)
+    values, labels = np.array(list(label_of)), np.array(list(label_of.values()), np.uint8)
     maps = []
     for i, given in enumerate(found):
-        with naming(given.where):
-            values = _numbered(given.read(), spec.label_names)
-            maps.append(_fit(values, spec, how.fit, None if images is None else images.shapes[i]))
+        with naming(given.where):  # read once more: all of them need not fit into memory
+            label_map = given.read()
+            label_map = label_map if given.numbered else labels[np.searchsorted(values, label_map)]
+            maps.append(_fit(label_map, spec, how.fit, None if images is None else images.shapes[i]))
     return found, np.stack(maps)
 
 
-def _numbered(values: Num[np.ndarray, "h w"], label_names: list[str]) -> UInt8[np.ndarray, "h w"]:
-    """The number of each pixel's label. Values that are no numbers of labels may be those that name them, 255 of label_255."""
-    seen = np.unique(values)
-    if seen[0] >= 0 and seen[-1] < len(label_names) and (seen == np.rint(seen)).all():
-        return values.astype(np.uint8)
-    named = [
-        next((k for k, name in enumerate(label_names) if name == f"label_{v:g}"), 0 if v == 0 else -1) for v in seen
-    ]
-    if min(named) < 0:
-        known = ", ".join(f"{k} {name}" for k, name in enumerate(label_names))
-        raise ValueError(f"its values are {seen[0]:g} to {seen[-1]:g}, but the labels are {known}")
-    return np.array(named, np.uint8)[np.searchsorted(seen, values)]
+def _values(given: Given) -> list[float]:
+    with naming(given.where):
+        return np.unique(given.read()).astype(np.float64).tolist()
+
+
+def _meaning(path: str, seen: dict[str, list[float]], label_names: list[str]) -> dict[float, int]:
+    """{value: number of its label}, ascending, of the values that are `seen` in each file."""
+    numbers = {float(k): k for k in range(len(label_names))}
+    named = {float(name[6:]): k for k, name in enumerate(label_names) if re.fullmatch(r"label_[1-9]\d{0,9}", name)}
+    named = dict(sorted({**named, 0.0: 0}.items()))
+    unlike = {  # the files that hold anything else
+        way: [where for where, values in seen.items() if not set(values) <= table.keys()]
+        for way, table in (("numbers", numbers), ("named", named))
+    }
+    if not unlike["numbers"] and not unlike["named"]:
+        for value in sorted({value for values in seen.values() for value in values}):
+            if numbers[value] != named[value]:
+                number, name = label_names[numbers[value]], label_names[named[value]]
+                mend = "a COCO file would tell them by name, labels=FILE.json"
+                raise ValueError(
+                    f"labels={path}: {value:g} may be the number of {number} or the value of {name} ({mend})"
+                )
+    if unlike["numbers"] and unlike["named"]:
+        neither = [where for where in unlike["numbers"] if where in unlike["named"]]
+        if not neither:
+            other = f"those of {unlike['named'][0]} numbers of labels: bring them to one"
+            raise ValueError(f"{unlike['numbers'][0]}: its values are those of masks, and {other}")
+        values, known = seen[neither[0]], ", ".join(f"{k} {name}" for k, name in enumerate(label_names))
+        raise ValueError(f"{neither[0]}: its values are {values[0]:g} to {values[-1]:g}, but the labels are {known}")
+    return named if unlike["numbers"] else numbers
 
 
 def load_masks(path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages) -> Bool[np.ndarray, "n h w"]:

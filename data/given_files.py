@@ -42,7 +42,8 @@ class Given:
 
     `read` gives the planes (c, h, w) of an image, or labels (h, w), and raises ValueError with the reason, or OSError.
     `attributes`: what is known of it; the class of an image file is its first folder, "" where it lies in none.
-    `volume`: what it is a slice of, of several planes with that of the slice; None for what is no slice.
+    `volume`: what it is a slice of, of several planes with that of the slice; None for what is no slice. `numbered`:
+    what is read are numbers of the model's labels, whatever their values.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Given:
     read: Callable[[], np.ndarray]
     attributes: Mapping[str, str] = field(default_factory=dict)
     volume: str | None = None
+    numbered: bool = False
 
 
 def find_images(option: str, path: str, how: FolderConfig, *, every_slice: bool = True) -> list[Given]:
@@ -219,7 +221,7 @@ def _of_coco(path: str, spec: ImageSpec, label_from: str) -> list[Given]:
     for name, record in sorted(zip(names, coco.records, strict=True), key=lambda pair: pair[0]):
         read = partial(_rasterised, record, coco.annotations.get(record["id"], []), label_of, label_from)
         attributes = {key: value for key in spec.attributes if (value := fact(record, key)) is not None}
-        found.append(Given(name, f"labels={path}: {record['file_name']}", read, attributes))
+        found.append(Given(name, f"labels={path}: {record['file_name']}", read, attributes, numbered=True))
     return found
 
 

@@ -222,18 +222,40 @@ def test_label_maps_alone_and_with_images(tmp_path):
     assert [int(m.max()) for m in maps] == [2, 2]
 
 
+MASKED = replace(SPEC, label_names=["background", "label_128", "label_255"])
+
+
 def test_values_of_masks_that_training_named_by_their_value(tmp_path):
-    """data=masks calls what it finds label_128 and label_255 where no palette says more; numbers of labels go first."""
-    spec = replace(SPEC, label_names=["background", "label_128", "label_255"])
-    for name, values in (("a", a_map(value=255)), ("b", a_map(value=2)), ("c", a_map() // 2 * 128)):
+    """data=masks calls what it finds label_128 and label_255 where no palette says more."""
+    for name, values in (("a", a_map(value=255)), ("c", a_map() // 2 * 128)):
         save(tmp_path / "labels" / f"{name}.png", values)
-    _, maps = load_label_maps(str(tmp_path / "labels"), spec, HOW, None)
-    assert (maps == np.stack([a_map(), a_map(), a_map() // 2])).all()
+    _, maps = load_label_maps(str(tmp_path / "labels"), MASKED, HOW, None)
+    assert (maps == np.stack([a_map(), a_map() // 2])).all()
     save(tmp_path / "labels" / "d.png", a_map(value=254))
     with pytest.raises(
         ValueError, match=r"d.png: its values are 0 to 254, but the labels are 0 background, 1 label_128"
     ):
+        load_label_maps(str(tmp_path / "labels"), MASKED, HOW, None)
+
+
+def test_values_mean_one_thing_in_all_maps(tmp_path):
+    """{0, 2} beside {0, 1} are numbers; alone they may be either, where training had masks of 2 and of 5."""
+    spec = replace(SPEC, label_names=["background", "label_2", "label_5"])
+    save(tmp_path / "labels" / "a.png", a_map(value=2))
+    with pytest.raises(ValueError, match=r"labels=.*: 2 may be the number of label_5 or the value of label_2 \(a COCO"):
         load_label_maps(str(tmp_path / "labels"), spec, HOW, None)
+    for other, first in ((1, 2), (5, 1)):
+        save(tmp_path / "labels" / "b.png", a_map(value=other))
+        _, maps = load_label_maps(str(tmp_path / "labels"), spec, HOW, None)
+        assert [int(m.max()) for m in maps] == [first, 3 - first]
+    save(tmp_path / "labels" / "c.png", a_map(value=1))
+    with pytest.raises(
+        ValueError, match=r"b.png: its values are those of masks, and those of .*c.png numbers of labels"
+    ):
+        load_label_maps(str(tmp_path / "labels"), spec, HOW, None)
+    same = replace(SPEC, label_names=["background", "label_1", "label_2"])
+    (tmp_path / "labels" / "b.png").unlink()
+    assert [int(m.max()) for m in load_label_maps(str(tmp_path / "labels"), same, HOW, None)[1]] == [2, 1]
 
 
 def test_names_go_together_whatever_their_suffix_and_order(tmp_path):
