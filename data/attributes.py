@@ -70,6 +70,7 @@ def with_table(listing: Listing, table: str) -> Listing:
 def with_groups(listing: Listing, group: str | None) -> Listing:
     """The listing with the groups that data.group names; an attribute that is a group is no longer an attribute.
 
+    `folder`: the one that a file lies in, by its name below that of the class: a patient may lie in two classes.
     ValueError where images have no such thing.
     """
     stated = any(group in entry.attributes for entry in listing.entries)  # goes before what a reader takes from names
@@ -79,12 +80,18 @@ def with_groups(listing: Listing, group: str | None) -> Listing:
     entries = []
     for entry in listing.entries:
         attributes = dict(entry.attributes)
-        name = (entry.file or entry.name).rpartition("/")[0] if group == "folder" else attributes.pop(group, "")
+        name = _folder_of(entry) if group == "folder" else attributes.pop(group, "")
         if not name:
             mend = "data.group=null divides them freely" if known == [group] else f"use {', '.join(known)} or null"
             raise ValueError(f"data.group={group}: {entry.name} has no {group} ({mend})")
         entries.append(replace(entry, group=name, attributes=attributes))
     return replace(listing, entries=entries, grouped_by=group, local_groups=group == "folder")
+
+
+def _folder_of(entry: Entry) -> str:
+    folder = (entry.file or entry.name).rpartition("/")[0]
+    first, _, below = folder.partition("/")
+    return below if below and entry.attributes.get("class") == first else folder
 
 
 def attribute_values(entries: list[Entry]) -> dict[str, list[str]]:

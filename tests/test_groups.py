@@ -195,6 +195,16 @@ def test_folders_as_groups_below_classes_or_without(tmp_path):
         load(deep, group="folder")
 
 
+def test_a_patient_who_lies_in_two_classes_is_one_group(tmp_path):
+    folder = save(tmp_path / "set", *(f"{c}/p{i}/{k}.png" for c in "ab" for i in range(6) for k in range(2)))
+    loaded = load(folder, group="folder", val_fraction=0.3)
+    held, kept = ({name.split("/")[1] for name in part.names} for part in (loaded.val, loaded.train))
+    assert held.isdisjoint(kept)
+    assert "4 to train on, 2 held out" in loaded.report
+    listing = Listing([entry("a/1.png", **{"class": "a"}), entry("a/p/2.png", **{"class": "b"}), entry("c/p/3.png")])
+    assert [e.group for e in with_groups(listing, "folder").entries] == ["a", "a/p", "c/p"]  # no class stands there
+
+
 def test_a_table_gives_attributes_and_groups_to_a_folder(tmp_path):
     folder = save(tmp_path / "images", *(f"{i}.png" for i in range(8)))
     rows = "".join(f"{i}.png,s{i % 2},p{i // 2}\n" for i in range(8))
