@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Int64
 
+from data import nifti_names
 from data.item import Entry, Listing
 
 UNKNOWN = -1
@@ -47,24 +48,28 @@ def with_table(listing: Listing, table: str) -> Listing:
     columns = sorted({key for attributes in found.values() for key in attributes})
     if both := [key for key in columns if any(key in entry.attributes for entry in listing.entries)]:
         raise ValueError(f"data.attributes: the images have a {both[0]} already: rename that column of {table}")
-    stems = Counter(PurePosixPath(entry.name).stem for entry in listing.entries)
+    stems = Counter(map(_stem, {entry.file or entry.name for entry in listing.entries}))
     entries, fitting = [], 0
     for entry in listing.entries:
         name = PurePosixPath(entry.name)
         places = [entry.name, entry.file or entry.name, name.with_suffix("").as_posix()]
-        keys = [*places, *(folder.as_posix() for folder in name.parents)]
-        if name.stem in found and name.stem not in keys:
-            if stems[name.stem] > 1:
-                raise ValueError(
-                    f"data.attributes: {name.stem} in {table} fits several images: give names with folders"
-                )
-            keys.append(name.stem)
+        keys, stem = [*places, *(folder.as_posix() for folder in name.parents)], _stem(entry.file or entry.name)
+        if stem in found and stem not in keys:
+            if stems[stem] > 1:
+                raise ValueError(f"data.attributes: {stem} in {table} fits several images: give names with folders")
+            keys.append(stem)
         row = next((found[key] for key in keys if key in found), None)
         fitting += row is not None
         entries.append(replace(entry, attributes={**entry.attributes, **(row or {})}))
     if not fitting and entries:
         raise ValueError(f"data.attributes: {table} names none of the images, such as {listing.entries[0].name}")
     return replace(listing, entries=entries)
+
+
+def _stem(file: str) -> str:
+    """A file's name without folders and extension; of a slice only its file has one that says anything."""
+    name = PurePosixPath(file).name
+    return short if (short := nifti_names.stem(name)) != name else PurePosixPath(name).stem
 
 
 def with_groups(listing: Listing, group: str | None) -> Listing:

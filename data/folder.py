@@ -31,7 +31,8 @@ class FolderConfig(ImagesConfig):
     place of `val_fraction`, and is mapped and labelled as the training images are.
     `group`: what must not be divided between training and validation: folder, an attribute (which then is no condition),
     or what the format knows (patient, scene). With group=folder the folder that a file lies in is a group and no class;
-    classes may stand above it (class/patient/1.png), and a patient in two of them is one group. `attributes`: a CSV table of attributes, see `read_attributes`.
+    classes may stand above it (class/patient/1.png), and a patient in two of them is one group. `attributes`: a CSV
+    table of attributes, see `read_attributes`.
     """
 
     name: str = "folder"

@@ -131,6 +131,20 @@ def test_a_table_names_files_stems_or_folders(tmp_path):
     ]  # fmt: skip
 
 
+def slices(*files: str) -> list[Entry]:
+    return [replace(entry(f"{f}/{k:04d}"), file=f"{f}.nii.gz") for f in files for k in range(3)]
+
+
+def test_a_table_names_the_file_of_a_slice_not_its_number(tmp_path):
+    text = "file,age\n0001,old\n0002,young\n"
+    found = with_table(Listing(slices("0001", "0002")), table(tmp_path, text)).entries
+    assert [e.attributes["age"] for e in found] == ["old"] * 3 + ["young"] * 3
+    found = with_table(Listing(slices("0001", "a/0002", "ctrl")), table(tmp_path, text)).entries
+    assert [e.attributes.get("age") for e in found] == ["old"] * 3 + ["young"] * 3 + [None] * 3
+    with pytest.raises(ValueError, match=r"0002 in .* fits several images"):
+        with_table(Listing(slices("a/0002", "b/0002")), table(tmp_path, text))
+
+
 def test_class_is_the_first_attribute():
     assert list(attribute_values([entry("1", plane="a"), entry("2", plane="b", **{"class": "c"})])) == [
         "class",
