@@ -18,7 +18,7 @@ from data.image_set import NOT_PIXELS, ImageSet, ImageSpec, LoadedImages, Progre
 from data.intensity import IntensityConfig
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.label_map import look_at_labels
-from data.split import split
+from data.split import split, with_copies
 from data.survey import Seen, common_channels, common_depth, describe, look, measured_intensity
 
 Reader = Callable[[Any], Listing]  # list_<format>(config)
@@ -28,13 +28,14 @@ ALWAYS_IN_KEY = ("image_size", "fit", "on_error", "channels", "intensity", "valu
 
 @dataclass
 class _Loaded:
-    """One listing as a set; `groups` are those of its images, None where nothing groups them."""
+    """One listing as a set; `groups` are those of its images, None where nothing groups them, `digests` their content's."""
 
     images: ImageSet
     report: str
     skipped: list[tuple[str, str]]
     key: str
     groups: list[str | None] | None
+    digests: list[str]
     grouped_by: str | None
     local_groups: bool
 
@@ -51,7 +52,8 @@ def load_listed(
     train = _load(config, reader, None, cache_dir, progress)
     report, skipped, val_key, val = train.report, train.skipped, train.key, None
     if (validation := config.validation()) is None:
-        train_set, val_set = split(train.images, config.val_fraction, seed=0, groups=train.groups)
+        groups = with_copies(train.groups, train.digests)
+        train_set, val_set = split(train.images, config.val_fraction, seed=0, groups=groups)
     else:
         val = _load(validation, reader, train.images.spec, cache_dir, progress)
         _check_apart(config, train, val)
@@ -78,11 +80,12 @@ def _load(
     spec, names = ImageSpec.from_dict(meta["spec"]).encoded(config.encoding()), meta["names"]
     labels = meta["class_labels"]
     labels = None if labels is None else np.asarray(labels, np.int64).reshape(len(names), len(spec.attributes))
-    group_of = {entry.name: entry.group for entry in listing.entries}
-    groups = [group_of[name] for name in names] if any(group_of.values()) else None
+    entry_of = {entry.name: entry for entry in listing.entries}
+    groups = [entry_of[name].group for name in names] if any(e.group for e in listing.entries) else None
+    digests = [entry_of[name].digest for name in names]
     skipped = [(name, reason) for name, reason in meta["skipped"]]
     images = ImageSet(pixels, labels, names, spec)
-    return _Loaded(images, meta["report"], skipped, key, groups, listing.grouped_by, listing.local_groups)
+    return _Loaded(images, meta["report"], skipped, key, groups, digests, listing.grouped_by, listing.local_groups)
 
 
 def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None) -> dict[str, Any]:

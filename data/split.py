@@ -27,6 +27,29 @@ def split(
     return image_set.subset(np.setdiff1d(np.arange(n), validation)), image_set.subset(validation)
 
 
+def with_copies(groups: Sequence[str | None] | None, digests: Sequence[str]) -> Sequence[str | None] | None:
+    """The groups of items, joined where two hold the same item, as its digest tells; as they are where none is there twice.
+
+    An image that lies in two files would otherwise be trained on and validated by.
+    """
+    if len(set(digests)) == len(digests):
+        return groups
+    above = list(range(len(digests)))  # a forest over the items: an item's first ancestor stands for its group
+
+    def first(i: int) -> int:
+        while above[i] != i:
+            i = above[i]
+        return i
+
+    seen: dict[tuple[str, str], int] = {}
+    for i, digest in enumerate(digests):
+        group = None if groups is None else groups[i]
+        for key in [("item", digest)] + ([] if group is None else [("group", group)]):
+            low, high = sorted((first(i), first(seen.setdefault(key, i))))
+            above[high] = low
+    return [str(first(i)) for i in range(len(digests))]
+
+
 def held_out(
     labels: Int64[np.ndarray, " n"], fraction: float, seed: int, groups: Sequence[str | None] | None = None
 ) -> Int64[np.ndarray, " v"]:

@@ -13,7 +13,7 @@ from data.folder import FolderConfig
 from data.image_set import ImageSet, ImageSpec, LoadedImages
 from data.item import Entry, Item, Listing
 from data.nifti import NiftiConfig
-from data.split import split
+from data.split import split, with_copies
 
 
 def entry(name: str, group: str | None = None, **attributes: str) -> Entry:
@@ -66,6 +66,37 @@ def test_images_without_a_group_stand_alone():
         assert groups_of(train, groups).count("a") == 4
     plain = [split(image_set([0] * 8), 0.25, 1, g)[1].names for g in (None, [None] * 8)]
     assert plain[0] == plain[1]
+
+
+@pytest.mark.parametrize(
+    ("groups", "content", "parts"),
+    [
+        (None, "abcd", None),  # as they are: the split is that of before
+        (["x", None, "x", None], "abcd", None),
+        (None, "abca", [0, 1, 2, 0]),
+        (["x", None, "x", None], "abcb", [0, 1, 0, 1]),
+        (["x", "y", "x", "z"], "abcc", [0, 1, 0, 0]),
+        (["x", "y", "z", "y", "x"], "abbde", [0, 1, 1, 1, 0]),
+        (["x", "y", "z", "y", "x"], "abaab", [0, 0, 0, 0, 0]),
+    ],
+)
+def test_groups_that_hold_the_same_item_are_one(groups, content, parts):
+    joined = with_copies(groups, list(content))
+    if parts is None:
+        assert joined is groups
+    else:
+        assert joined is not None
+        assert [[a == b for b in joined] for a in joined] == [[a == b for b in parts] for a in parts]
+
+
+def test_an_image_in_two_files_is_in_training_or_in_validation(tmp_path):
+    folder = save(tmp_path / "set", *(f"{i}.png" for i in range(5)))
+    for i in range(5):
+        (folder / f"x{i}.png").write_bytes((folder / f"{i}.png").read_bytes())
+    loaded = load(folder, val_fraction=0.2)
+    assert sorted(name.removeprefix("x") for name in loaded.val.names) == [loaded.val.names[0]] * 2
+    assert "5 files are copies of another" in loaded.report
+    assert "Groups" not in loaded.report
 
 
 def test_a_class_of_one_group_stays_in_training():
