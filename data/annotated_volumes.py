@@ -1,6 +1,5 @@
 """Label maps of slices laid back into the NIfTI volumes that they are slices of, to be opened over these."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from data.fit import fit_label_map
 from data.libraries import medical
 from data.listing import files_at
 from data.nifti_names import SUFFIXES, stem
-from data.nifti_volume import Source, read_volume, slices_along
+from data.nifti_volume import open_volume, slices_along
 from data.sample_files import whole_file
 
 
@@ -37,17 +36,13 @@ def write_annotated_volumes(
     files = {stem(name): folder / name for name in names if name.lower().endswith(SUFFIXES)}
     for name, slices in volumes.items():
         slices = list(slices)
-        file = files[slices[0].slice_name.rpartition("/")[0]]
-        volume = read_volume(Source(file, hashlib.sha256(file.read_bytes()).hexdigest()))
-        mask = np.zeros(volume.image.shape[:3], np.uint8)
+        volume = open_volume(files[slices[0].slice_name.rpartition("/")[0]])
+        mask = np.zeros((*volume.shape, 1, 1)[:3], np.uint8)  # one, however many channels or times there are
         for own in slices:
             axis, _, number = own.slice_name.rpartition("/")[2].rpartition("_")
-            plane = slices_along(mask, volume, axis or default_axis)[
-                int(number)
-            ]  # a view: what is put in is in the mask
-            plane[:] = fit_label_map(decode(own.label_map)[0], plane.shape, "resize")
-        source = nibabel.load(file)
-        annotated = type(source)(mask, source.affine, source.header)
+            along = slices_along(mask, volume.affine, axis or default_axis)  # a view: what is put in is in the mask
+            along[int(number)] = fit_label_map(decode(own.label_map)[0], along.shape[1:], "resize")
+        annotated = type(volume)(mask, volume.affine, volume.header)
         annotated.set_data_dtype(np.uint8)
         path = out / f"{name}.nii.gz"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -212,9 +212,9 @@ def _kept(volume: Volume, axis: str, config: NiftiConfig) -> list[int]:
     if not axis.isdigit() and not volume.oriented:
         raise UnusableImageError("its header does not say how it lies (no sform or qform): use data.axis=0, 1 or 2")
     if volume.mask is not None:
-        empty = ~slices_along(volume.mask, volume, axis).any(axis=(1, 2))
+        empty = ~slices_along(volume.mask, volume.affine, axis).any(axis=(1, 2))
     else:
-        planes = slices_along(volume.image, volume, axis)
+        planes = slices_along(volume.image, volume.affine, axis)
         empty = (planes == planes[:, :1, :1]).all(axis=(1, 2, 3))
     return _thinned(np.asarray(empty), config.slice_step, _empty_share(config.empty_slices))
 
@@ -242,8 +242,8 @@ def _entries(found: _Found, dtype: np.dtype, config: NiftiConfig) -> list[Entry]
 
 def _read_slice(source: Source, axis: str, k: int, dtype: np.dtype, square: bool) -> Item:
     volume = read_volume(source)
-    image = rearrange(slices_along(volume.image, volume, axis)[k], "h w c -> c h w")
-    label_map = None if volume.mask is None else slices_along(volume.mask, volume, axis)[k]
+    image = rearrange(slices_along(volume.image, volume.affine, axis)[k], "h w c -> c h w")
+    label_map = None if volume.mask is None else slices_along(volume.mask, volume.affine, axis)[k]
     size = _square_size(image.shape[1:], pixel_spacing(volume, axis)) if square else image.shape[1:]
     if size != image.shape[1:]:
         image = fit_image(image, size, "resize")

@@ -82,12 +82,24 @@ def read_volume(source: Source) -> Volume:
     return Volume(image, mask, affine, oriented)
 
 
-def slices_along(array: Shaped[np.ndarray, "x y z *c"], volume: Volume, axis: str) -> Shaped[np.ndarray, "n h w *c"]:
-    """A view of `array`, the volume's image or mask, as its slices along `axis`; see `data.nifti` on orientation."""
+def open_volume(path: Path) -> Any:
+    """A volume as nibabel has it: a header that its bytes bear out, an affine, and voxels that nobody has looked at yet.
+
+    ValueError in one line, or OSError.
+    """
+    raw = path.read_bytes()
+    with one_line():
+        return _opened(raw)
+
+
+def slices_along(
+    array: Shaped[np.ndarray, "x y z *c"], affine: Float[np.ndarray, "4 4"], axis: str
+) -> Shaped[np.ndarray, "n h w *c"]:
+    """A view of `array`, a volume's image or mask, as its slices along `axis`; see `data.nifti` on orientation."""
     rows_columns = " ".join(AXES[axis])
     if not axis.isdigit():
         orientations = medical("nibabel").orientations
-        array = orientations.apply_orientation(array, orientations.io_orientation(volume.affine))  # to x, y, z
+        array = orientations.apply_orientation(array, orientations.io_orientation(affine))  # to x, y, z
         # Rows start at the anterior or superior end, columns at the patient's right or at the anterior end.
         array = np.flip(array, tuple("xyz".index(letter) for letter in AXES[axis][1:]))
     return rearrange(array, f"x y z ... -> {rows_columns} ...")
@@ -108,21 +120,26 @@ def _read(path: Path, digest: str) -> tuple[np.ndarray, np.ndarray, bool]:
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != digest:
         raise UnusableImageError("it has changed since it was listed")
-    nibabel = medical("nibabel")
     with one_line():
-        data = _unpacked(raw)
-        size = min(int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big"))
-        place, magic, kind = MAGIC.get(size, (0, b"?", ""))
-        if data[place : place + 4] != magic:
-            raise UnusableImageError("not a NIfTI file (one file, header and voxels together)")
-        image = getattr(nibabel, kind).from_bytes(data)
-        _check_header(image, len(data))
+        image = _opened(raw)
         values, affine = _values(image), np.asarray(image.affine, np.float64)
-        # An orientation is NaN where an axis of the array points nowhere.
-        if not (np.abs(affine).max() < FARTHEST and np.isfinite(nibabel.io_orientation(affine)).all()):
-            raise UnusableImageError("its affine is singular or not finite: voxels have no place")
         oriented = bool(image.header["sform_code"] > 0 or image.header["qform_code"] > 0)
     return values.reshape(values.shape + (1,) * (3 - values.ndim)), affine, oriented
+
+
+def _opened(raw: bytes) -> Any:
+    nibabel, data = medical("nibabel"), _unpacked(raw)
+    size = min(int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big"))
+    place, magic, kind = MAGIC.get(size, (0, b"?", ""))
+    if data[place : place + 4] != magic:
+        raise UnusableImageError("not a NIfTI file (one file, header and voxels together)")
+    image = getattr(nibabel, kind).from_bytes(data)
+    _check_header(image, len(data))
+    affine = np.asarray(image.affine, np.float64)
+    # An orientation is NaN where an axis of the array points nowhere.
+    if not (np.abs(affine).max() < FARTHEST and np.isfinite(nibabel.io_orientation(affine)).all()):
+        raise UnusableImageError("its affine is singular or not finite: voxels have no place")
+    return image
 
 
 def _unpacked(raw: bytes) -> bytes:

@@ -183,6 +183,21 @@ def test_annotations_lie_over_the_scans(axis, affine, draw, tmp_path):
             assert np.array_equal(found[number], decode(out / row["label_map_original_size"])[0])
 
 
+def test_one_volume_of_a_time_series_is_annotated_in_its_place(draw, tmp_path):
+    """And of files whose voxels nobody need read again: what is called .nii.gz may be not packed at all."""
+    affine = np.diag([-1.0, 2.0, 3.0, 1.0])
+    scan = save_nifti(tmp_path / "scans" / "s.nii", RNG.normal(size=(6, 10, 3, 12)).astype(np.float32), affine)
+    scan.rename(scan.with_suffix(".nii.gz"))
+    options = {"labels": "gone", "label_names": ["ship", "buoy"], "volume_index": 7, "percentiles": [1, 99]}
+    checkpoint = write_checkpoint(tmp_path / "x.pt", SCANS, "nifti", **options)
+    out = draw(checkpoint, "mode=annotate", f"images={scan.parent}", "format=nifti")
+    annotated = nib.load(out / "nifti" / "annotations" / "s.nii.gz")
+    assert annotated.shape == (6, 10, 3)
+    assert (annotated.affine == affine).all()
+    maps = [decode(out / "labels_original_size" / "s" / f"{k:04d}.png")[0] for k in range(3)]
+    assert (np.asarray(annotated.dataobj) == np.stack(maps)[:, ::-1].transpose(2, 1, 0)).all()
+
+
 def test_a_single_volume_several_draws_and_an_interruption(of_scans, scans, draw):
     options = ["mode=vary", f"images={scans['images'] / 'p2.nii.gz'}", "num_per_image=2", "format=nifti"]
     out = draw(of_scans, *options)
