@@ -42,9 +42,9 @@ class NiftiConfig(FolderConfig):
     """Slices of NIfTI volumes below `path`, or of one; `file_list` and `val_list` may name volumes, with .nii.gz or without.
 
     `labels`: folder of the masks (it may be the volumes' own), or the mask of one volume. The mask of `a/x.nii.gz` is
-    `a/x` there, or `x` and one of _seg _mask _label _labels (or with -), with or without the name of the contrast
-    (`x_flair` and `x_seg`: BraTS) or nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes, as in
-    `*_flair.nii.gz`.
+    `a/x` there (not in the volumes' own), or `x` and one of _seg _mask _label _labels (or with -), with or without the
+    name of the contrast (`x_flair` and `x_seg`: BraTS) or nnU-Net's `_0000`; .nii or .nii.gz. `pattern`: which volumes,
+    as in `*_flair.nii.gz`.
     `axis`: axial, coronal, sagittal, or 0, 1, 2 of the array, or a list of them.
     `empty_slices`: keep, drop, or the share to keep of a volume's slices without foreground (without masks: of one
     value), evenly spaced. `slice_step`: every so many-th slice.

@@ -71,12 +71,14 @@ def stem(name: str) -> str:
 def find_mask(folder: Path, stem: str, volume: Path) -> tuple[Path, str]:
     """The mask in `folder` of the volume named `stem`, and what their names share; ValueError where there is none.
 
-    A file in the place of the folder is the mask of every volume.
+    A file in the place of the folder is the mask of every volume. In the volume's own folder a mask ends in one of
+    MASK_ENDS: what is called like a volume is one.
     """
     if folder.is_file():
         return folder, stem
     bases = dict.fromkeys([stem, CONTRAST.sub("", stem), NNUNET_CHANNEL.sub("", stem)])
-    tried = [(base, f"{base}{end}{suffix}") for base in bases for end in ("", *MASK_ENDS) for suffix in SUFFIXES]
+    ends = MASK_ENDS if (folder / stem).resolve().parent == volume.resolve().parent else ("", *MASK_ENDS)
+    tried = [(base, f"{base}{end}{suffix}") for base in bases for end in ends for suffix in SUFFIXES]
     for base, name in tried:
         if (folder / name).is_file() and (folder / name).resolve() != volume.resolve():
             return folder / name, base

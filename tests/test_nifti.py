@@ -442,6 +442,19 @@ def test_masks_beside_the_volumes_or_below_them(folder):
     assert [entry.name for entry in listing.entries] == ["p_t1/0000", "p_t1/0001"]
 
 
+def test_beside_the_volumes_nothing_called_like_a_volume_is_a_mask(folder):
+    for k, name in enumerate(("scan", "scan_t1", "scan_seg")):
+        save(folder / f"{name}.nii.gz", np.full((2, 2, 2), 5 - 2 * k, np.uint8))
+    listing = listed(str(folder), labels=str(folder))
+    assert [entry.name for entry in listing.entries] == [f"{v}/000{k}" for v in ("scan", "scan_t1") for k in range(2)]
+    assert listing.label_names == ["background", "label_1"]
+    assert {int(item.label_map.max()) for item in items(listing) if item.label_map is not None} == {1}
+    (folder / "scan_seg.nii.gz").unlink()
+    reasons = dict(listed(str(folder), labels=str(folder)).foreign)
+    assert list(reasons) == ["scan.nii.gz", "scan_t1.nii.gz"]
+    assert "looked for scan_t1_seg.nii.gz, scan_t1_mask.nii.gz" in reasons["scan_t1.nii.gz"]
+
+
 def test_label_names(folder, tmp_path):
     labels = str(tmp_path / "labels")
     save(folder / "p.nii", voxels(2, 2, 2))
