@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
 from conf.sample_schema import SampleConfig
-from data import DATASETS, data_config_from_dict
+from data import DATASETS, saved_data_config
 from data.folder import FolderConfig
 from data.table_config import TableConfig
 from diffusion.gaussian import DiffusionConfig
@@ -158,7 +158,7 @@ def train_config_from_dict(values: dict[str, Any]) -> TrainConfig:
     ValueError when it names something this version does not know.
     """
     sections = {
-        "data": data_config_from_dict,
+        "data": saved_data_config,
         "model": model_config_from_dict,
         "sampler": sampler_config_from_dict,
         "schedule": lambda section: ScheduleConfig(**section),

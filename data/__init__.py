@@ -38,6 +38,12 @@ def data_config_from_dict(plain: dict[str, Any]) -> Any:
         raise ValueError(f"data={name}: {error}") from None
 
 
+def saved_data_config(plain: dict[str, Any]) -> Any:
+    """`data_config_from_dict` of a run that may be older than the refusal of what has no effect on its format."""
+    idle = getattr(DATASETS.get(plain.get("name", ""), (object,))[0], "IDLE", ())
+    return data_config_from_dict({name: value for name, value in plain.items() if name not in idle})
+
+
 def load_data(config: Any, *, cache_dir: Path, progress: Progress | None = None) -> Loaded:
     """The training and validation sets of any data config; images from the cache or rendered into it.
 

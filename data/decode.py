@@ -118,12 +118,17 @@ def as_planes(image: np.ndarray, nodata: float | None, amplitude: bool) -> np.nd
         raise UnusableImageError(
             f"values of type {image.dtype}: save real numbers, such as the amplitude{amplitude_of}"
         )
-    if kind == "f" and nodata is not None:
+    return np.ascontiguousarray(finite(image, nodata).transpose(2, 0, 1))
+
+
+def finite(image: Num[np.ndarray, "*shape"], nodata: float | None) -> Num[np.ndarray, "*shape"]:
+    """The image with `nodata` in the place of NaN; UnusableImageError where it then holds NaN or infinite values."""
+    if image.dtype.kind == "f" and nodata is not None:
         image = np.where(np.isnan(image), image.dtype.type(nodata), image)
     if not np.isfinite(image).all():
         mend = " (data.nodata=VALUE does so with NaN)" if nodata is None and np.isnan(image).any() else ""
         raise UnusableImageError(f"holds NaN or infinite values: replace them by numbers{mend}")
-    return np.ascontiguousarray(image.transpose(2, 0, 1))
+    return image
 
 
 def _from_pil(image: Image.Image, indexed: bool = False) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Num
@@ -52,6 +52,8 @@ class DicomConfig(FolderConfig):
     percentiles: Any = None
     hide_patients: bool = True
     dicom_attributes: list[str] = field(default_factory=list)
+
+    IDLE: ClassVar[tuple[str, ...]] = ("nodata", "complex")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -61,6 +61,8 @@ class FolderConfig(ImagesConfig):
         "group",
         "attributes",
     )
+    # Fields that mean nothing to a format that derives from this one.
+    IDLE: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,6 +84,9 @@ class FolderConfig(ImagesConfig):
             raise ValueError(f"data.intensity={self.intensity} needs data.value_range=[low, high]")
         if self.nodata != "error" and (isinstance(self.nodata, bool) or not isinstance(self.nodata, int | float)):
             raise ValueError(f"data.nodata={self.nodata}: use error or the number that takes its place")
+        for field in self.IDLE:
+            if (value := getattr(self, field)) != getattr(FolderConfig, field):
+                raise ValueError(f"data.{field}={value} has no effect on data={self.name}: leave it out")
         FolderConfig.stated_intensity(self)  # not a reader's own, which may look into files
 
     def stated_intensity(self) -> IntensityConfig | None:

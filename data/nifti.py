@@ -50,7 +50,7 @@ class NiftiConfig(FolderConfig):
     value), evenly spaced. `slice_step`: every so many-th slice.
     `volume_index`: which volume of a 4-D file (None: each is a channel). `percentiles`: [low, high], as [0.5, 99.5]:
     each channel of each volume is scaled linearly so that these percentiles of it become 0 and 1, for scanners whose
-    units mean nothing (MR).
+    units mean nothing (MR). `nodata`: takes the place of NaN before that.
     `label_names`: of the mask's values 1, 2, ...; None: label_1, label_2, ... `square_pixels`: resample slices of
     unequal spacing to the finer of the two.
     """
@@ -68,6 +68,7 @@ class NiftiConfig(FolderConfig):
     square_pixels: bool = False
 
     PLACES: ClassVar[tuple[str, ...]] = (*FolderConfig.PLACES, "labels", "val_labels", "pattern")
+    IDLE: ClassVar[tuple[str, ...]] = ("complex",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -203,6 +204,7 @@ def _source(folder: Path, name: str, config: NiftiConfig, are_masks: bool) -> tu
         mask_digest=None if mask is None else _sha256(mask.read_bytes()),
         volume_index=config.volume_index,
         percentiles=checked_percentiles(config.percentiles),
+        nodata=config.nodata_fill,
     )
     return source, shared
 
@@ -233,6 +235,7 @@ def _entries(found: _Found, dtype: np.dtype, config: NiftiConfig) -> list[Entry]
         for k in numbers:
             read = partial(_read_slice, source, axis, k, dtype, config.square_pixels)
             bytes_and_choices = (source.digest, source.mask_digest, source.volume_index, source.percentiles)
+            bytes_and_choices += () if source.nodata is None else (source.nodata,)
             facts = (*bytes_and_choices, axis, k, dtype.name, config.square_pixels)
             name = f"{stem(found.name)}/{axis}_{k:04d}" if several else f"{stem(found.name)}/{k:04d}"
             attributes, digest = {"plane": axis} if several else {}, _sha256(repr(facts).encode())

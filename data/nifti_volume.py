@@ -16,7 +16,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float, Num, Shaped, UInt8
 
-from data.decode import UnusableImageError
+from data.decode import UnusableImageError, finite
 from data.libraries import medical, one_line
 from data.percentiles import scaled
 
@@ -34,7 +34,7 @@ class Source:
     """Where a volume comes from, and how it is read.
 
     `digest`, `mask_digest`: SHA-256 of the files. `volume_index` picks one of a 4-D file. `percentiles`: what becomes 0
-    and 1, of each channel of the whole volume.
+    and 1, of each channel of the whole volume. `nodata` takes the place of NaN; None: NaN is an error.
     """
 
     path: Path
@@ -43,6 +43,7 @@ class Source:
     mask_digest: str | None = None
     volume_index: int | None = None
     percentiles: tuple[float, float] | None = None
+    nodata: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def read_volume(source: Source) -> Volume:
     1. ValueError in one line, or OSError.
     """
     image, affine, oriented = _read(source.path, source.digest)
-    image = _channels_last(image, source.volume_index)
+    image = _channels_last(finite(image, source.nodata), source.volume_index)
     if source.percentiles is not None:
         image = scaled(image, *np.percentile(image, source.percentiles, axis=(0, 1, 2)))
     mask = None
@@ -177,8 +178,6 @@ def _values(image: Any) -> np.ndarray:
     slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
     if (slope, intercept) != (1.0, 0.0):
         stored = (stored.astype(np.float64) * slope + intercept).astype(np.result_type(stored.dtype, np.float32))
-    if not np.isfinite(stored).all():
-        raise UnusableImageError("holds NaN or infinite values: replace them by numbers")
     if stored.dtype.kind in "iu" and stored.dtype not in (np.uint8, np.uint16):
         limits = np.iinfo(np.int32)
         return stored.astype(np.int32 if limits.min <= stored.min() and stored.max() <= limits.max else np.float64)
@@ -214,7 +213,7 @@ def _check_same_place(affine: np.ndarray, mask_affine: np.ndarray, shape: tuple[
 
 
 def _labels(values: np.ndarray) -> UInt8[np.ndarray, "x y z"]:
-    whole = np.rint(values)
+    whole = np.rint(values)  # NaN is equal to nothing
     if not np.array_equal(whole, values):
         raise UnusableImageError("its mask holds fractions: a mask holds whole numbers, 0 for the background")
     if whole.min() < 0 or whole.max() > 255:

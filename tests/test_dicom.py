@@ -556,6 +556,8 @@ def test_a_broken_file_is_refused_with_a_reason_in_one_line(folder, kind):
         ({"percentiles": [0, 101]}, "data.percentiles="),
         ({"percentiles": "all"}, "data.percentiles=all"),
         ({"window": [40, 400], "percentiles": [1, 99]}, "give one of them"),
+        ({"nodata": 0}, "data.nodata=0 has no effect on data=dicom"),
+        ({"complex": "amplitude"}, "data.complex=amplitude has no effect on data=dicom"),
         ({"dicom_attributes": ["PatientName"]}, "PatientName is not one of"),
         ({"dicom_attributes": ["StudyDate"]}, "StudyDate is not one of"),
     ],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from data import DATASETS, data_config_from_dict
+from data import DATASETS, data_config_from_dict, saved_data_config
 from data.augment import augment
 from data.image_set import ImagesConfig, ImageSet, ImageSpec, height_width, to_floats, to_integers
 from data.intensity import IntensityConfig
@@ -139,6 +139,16 @@ def test_data_config_from_dict():
         data_config_from_dict({"name": "foldr"})
     with pytest.raises(ValueError, match="image_siz"):
         data_config_from_dict({"name": "folder", "image_siz": 3})
+
+
+def test_a_saved_config_may_hold_what_was_without_effect_and_is_refused_now():
+    saved = {"name": "dicom", "path": "x", "nodata": 0, "complex": "amplitude"}
+    with pytest.raises(ValueError, match=r"data\.nodata=0 has no effect on data=dicom: leave it out"):
+        data_config_from_dict(saved)
+    assert saved_data_config(saved).nodata == "error"
+    assert saved_data_config({**saved, "name": "folder"}).nodata == 0
+    with pytest.raises(ValueError, match=r"data\.name=foldr"):
+        saved_data_config({"name": "foldr"})
 
 
 def test_split_keeps_everything_once_and_takes_each_class_in_proportion():

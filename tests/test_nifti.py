@@ -213,6 +213,23 @@ def test_each_volume_is_scaled_by_its_own_percentiles(folder):
     assert not {entry.digest for entry in plain.entries} & {entry.digest for entry in listing.entries}
 
 
+def test_no_data_take_the_value_that_is_given(folder, tmp_path):
+    body = voxels(4, 3, 5, dtype=np.float32)
+    body[:, 1] = np.nan
+    save(folder / "p.nii", body)
+    assert "data.nodata=VALUE does so with NaN" in listed(str(folder), axis=0).foreign[0][1]
+    filled = np.nan_to_num(body, nan=-7.0)
+    read = listed(str(folder), axis=0, nodata=-7)
+    np.testing.assert_array_equal(images(read)[:, 0], filled)
+    assert read.entries[0].digest != listed(str(folder), axis=0, nodata=0).entries[0].digest
+    low, high = np.percentile(filled, [10, 90])
+    scaled = images(listed(str(folder), axis=0, nodata=-7, percentiles=[10, 90]))
+    np.testing.assert_allclose(scaled[:, 0], (filled - low) / (high - low), rtol=1e-5, atol=1e-5)
+    save(tmp_path / "labels" / "p.nii", body)
+    reason = listed(str(folder), axis=0, nodata=0, labels=str(tmp_path / "labels")).foreign[0][1]
+    assert reason == "its mask holds fractions: a mask holds whole numbers, 0 for the background"
+
+
 def test_percentiles_of_a_flat_volume(folder):
     save(folder / "p.nii", ONES)
     assert "nothing to scale by" in listed(str(folder), percentiles=[1, 99]).foreign[0][1]
@@ -611,6 +628,7 @@ def test_a_broken_volume_is_foreign_with_a_reason_in_one_line(folder, tmp_path, 
         ({"empty_slices": True}, "data.empty_slices=True"),
         ({"slice_step": 0}, "data.slice_step=0"),
         ({"volume_index": -1}, "data.volume_index=-1"),
+        ({"complex": "amplitude"}, "data.complex=amplitude has no effect on data=nifti"),
         ({"percentiles": [99, 1]}, "data.percentiles="),
         ({"label_names": ["a"]}, "data.label_names without data.labels"),
         ({"labels": ".", "label_names": ["a", "a"]}, "data.label_names="),
