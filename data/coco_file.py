@@ -106,8 +106,9 @@ def _check_records(path: Path, records: list[Row]) -> None:
             raise ValueError(f"{path}: the image {_short(row)} needs an id and a file_name")
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\0" in name:
             raise ValueError(f"{path}: the file_name {name!r} must be a name inside the folder of the images")
-    for key in ("id", "file_name"):
-        value, count = Counter(row[key] for row in records).most_common(1)[0] if records else (None, 1)
+    names = [PurePosixPath(row["file_name"]).as_posix() for row in records]  # "./a.png" is "a.png"
+    for key, values in (("id", [row["id"] for row in records]), ("file_name", names)):
+        value, count = Counter(values).most_common(1)[0] if values else (None, 1)
         if count > 1:
             raise ValueError(f"{path}: {count} images have the {key} {value}")
 
