@@ -138,7 +138,9 @@ def _load(path: Path, *, several: bool) -> Arrays:
     attributes = {
         "class" if name in LABELS else name.removeprefix(ATTRIBUTE): _texts(array)
         for name, array in arrays.items()
-        if name not in (*IMAGE, *NAME, *LABEL_NAMES) and array.size == n == len(array) and array.dtype.kind in "USiu"
+        if name not in (*IMAGE, *NAME, *LABEL_NAMES)
+        and array.shape[:1] == (n,) == (array.size,)
+        and array.dtype.kind in "USiu"
     }
     names, label_names = _one(arrays, NAME), _one(arrays, LABEL_NAMES)
     return Arrays(

@@ -111,9 +111,12 @@ def paint(masks: Sequence[tuple[Bool[np.ndarray, "h w"], int]], shape: tuple[int
 
 def number(value: Any, what: str) -> float:
     """A finite number out of JSON; a ValueError names `what` it should have been."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{what} is {str(value)[:40]!r}, not a number")
-    return float(value)
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        pass
+    raise ValueError(f"{what} is {str(value)[:40]!r}, not a number")
 
 
 def coco_tools() -> Any:

@@ -62,15 +62,17 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
             continue
+        rows += [row] if isinstance(row, dict) else []
     return rows
 
 
 def _read_request(path: Path) -> dict[str, Any] | None:
-    """What an earlier call asked for; None when there is no such file."""
+    """What an earlier call asked for; None when there is no such file, or one of something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        request = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return request if isinstance(request, dict) else None

@@ -41,6 +41,9 @@ COCO: dict[str, tuple[Change, str]] = {
     "a category called background": (lambda w: w["categories"].append({"id": 8, "name": "background"}), "background"),
     "an image id twice": (lambda w: w["images"][1].update(id=10), "2 images have the id 10"),
     "a file twice": (lambda w: w["images"][1].update(file_name="a.png"), "2 images have the file_name a.png"),
+    "a file twice by two spellings": (
+        lambda w: w["images"][1].update(file_name="./a.png"), "2 images have the file_name a.png",
+    ),
     "an image without a file": (lambda w: w["images"][1].pop("file_name"), "needs an id and a file_name"),
     "a file outside the folder": (lambda w: w["images"][1].update(file_name="../b.png"), "must be a name inside"),
     "an absolute file": (lambda w: w["images"][1].update(file_name="/etc/passwd"), "must be a name inside"),
@@ -55,6 +58,7 @@ COCO: dict[str, tuple[Change, str]] = {
     "a box of texts": (ship(bbox=["1", "2", "3", "4"]), "a value of a bbox is '1', not a number"),
     "a box without width": (ship(segmentation=[], bbox=[1, 1, 0, 4]), "must be above 0"),
     "a box elsewhere": (ship(segmentation=[], bbox=[50, 50, 4, 4]), "outside the image"),
+    "a box of 400 digits": (ship(segmentation=[], bbox=[10**400, 1, 4, 4]), "a value of a bbox is '1000.*', not a number"),
     "a box of NaN": (ship(segmentation=[], bbox=[float("nan"), 1, 4, 4]), "not a number"),
     "two points": (ship(segmentation=[[1, 1, 5, 5]]), "three points or more"),
     "half a point": (ship(segmentation=[[1, 1, 5, 1, 5, 4, 1]]), "three points or more"),
@@ -217,6 +221,9 @@ NPZ: dict[str, tuple[dict[str, Any], str]] = {
     "no image": ({"x": BATCH}, r"no array called image .* it holds x \(3, 8, 8\)"),
     "nothing": ({}, "it holds nothing"),
     "one image": ({"image": BATCH[0]}, "no array called image of shape"),
+    "one image and a number beside it": (
+        {"image": BATCH[:1] + 0j, "version": np.array(3)}, r"values of type complex128: .*data\.complex=amplitude",
+    ),
     "no pixels": ({"image": BATCH[:, :0]}, "no array called image of shape"),
     "two names": ({"image": BATCH, "images": BATCH}, "both image and images"),
     "two maps": ({"image": BATCH, "mask": BATCH, "label": BATCH}, "both label and mask"),

@@ -11,6 +11,7 @@ from test_sample import assert_alike, pictures, rows
 from tiny_checkpoint import write_checkpoint, write_stored
 
 from data.decode import decode
+from data.sample_folder import open_folder, read_manifest
 
 # --- sample i ---------------------------------------------------------------------------------------------------------
 
@@ -118,3 +119,15 @@ def test_copies_of_training_images_are_drawn_again_however_mirrored(draw, tmp_pa
     assert found[1]["nearest_real"] > 0
     assert not np.array_equal(pictures(out)[1], pictures(first)[1])
     assert_alike({i: pictures(out)[i] for i in (0, 2)}, {i: pictures(first)[i] for i in (0, 2)})
+
+
+@pytest.mark.parametrize("text", ["[1]", "3", "null", "{", "nonsense"])
+def test_a_request_that_is_none_of_ours_is_not_carried_on(text, tmp_path):
+    (tmp_path / "request.json").write_text(text)
+    with pytest.raises(ValueError, match=r"out=.* is not empty and was not written by sample.py"):
+        open_folder(tmp_path, {"seed": 0})
+
+
+def test_lines_of_the_manifest_that_are_no_samples_are_passed_over(tmp_path):
+    (tmp_path / "manifest.jsonl").write_text('[1]\n3\n{"index": 0}\n{"ind')
+    assert read_manifest(tmp_path) == [{"index": 0}]
