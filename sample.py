@@ -166,8 +166,7 @@ def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, 
     """What looks at samples; with the training images where none may be copied."""
     if config.reject_copies is None:
         return Judge(drawing, None)
-    flips = {name: getattr(run_config.data, name) for name in ("hflip", "vflip", "rot90")}
-    return Judge(drawing, load_real(config.reject_copies, spec, reading(run_config, spec), flips))
+    return Judge(drawing, load_real(config.reject_copies, spec, reading(run_config, spec), run_config.data.flips))
 
 
 def main(config: SampleConfig, given: list[str]) -> int:

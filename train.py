@@ -214,7 +214,7 @@ def prepare(config: TrainConfig) -> Run:
     rule = config.train.stop_on_memorization, config.train.memorization_patience
     memory = MemorizationGuard(data, *rule, items=kind.items)
     folder = Path(config.resume) if config.resume else create_run_folder(config.run_dir, config.name)
-    watched = FiniteGuard(folder, config.train.max_bad_steps), memory, kind.copies(data.train)
+    watched = FiniteGuard(folder, config.train.max_bad_steps), memory, kind.copies(data.train, config.data)
     window = WindowMean(config.schedule.num_train_timesteps)
     run = Run(config, folder, data, kind, process, network, ema, optimizer, device, dtype, *watched, window)
     if state is not None:

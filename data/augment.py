@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt
+from jaxtyping import Float, Num
 from torch import Generator, Tensor
 
 
@@ -33,7 +33,7 @@ def augment(
     return x_0
 
 
-def views(images: UInt[np.ndarray, "n c h w"], *, hflip: bool, vflip: bool, rot90: bool) -> list[np.ndarray]:
+def views(images: Num[np.ndarray, "n c h w"], *, hflip: bool, vflip: bool, rot90: bool) -> list[np.ndarray]:
     """The images in every way that `augment` may show them, each way once, (n, c, h, w); the first is as they are."""
     seen = [images]
     if hflip:

@@ -45,6 +45,11 @@ class ImagesConfig:
             raise ValueError(f"data.rot90=true needs square images, data.image_size is {height} x {width}")
         self.encoding()
 
+    @property
+    def flips(self) -> dict[str, bool]:
+        """How training may turn an image, as `augment` and `views` take it."""
+        return {"hflip": self.hflip, "vflip": self.vflip, "rot90": self.rot90}
+
     def encoding(self) -> LabelEncodingConfig:
         """How label maps become channels."""
         return LabelEncodingConfig(self.label_encoding, self.distance_limit)

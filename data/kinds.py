@@ -33,21 +33,25 @@ class Copies(Protocol):
 class Kind:
     """A kind of data, where set is an `ImageSet` or a `TableSet` and config the one it was loaded with.
 
-    items: what a set holds, in words. augment(x_0, config, generator): x_0 as training may show it as well. copies(set):
-    what tells copies. encoded_labels(set): the label channels of all items, batch by batch. shown(spec, count): the
+    items: what a set holds, in words. augment(x_0, config, generator): x_0 as training may show it as well. copies(set,
+    config): what tells copies. encoded_labels(set): the label channels of all items, batch by batch. shown(spec, count): the
     attributes of samples that are to show how training goes. write_picture(path, x_0, set): a picture of such samples.
     """
 
     items: str
     augment: Callable[[Tensor, Any, Generator], Tensor]
-    copies: Callable[[Any], Copies]
+    copies: Callable[[Any, Any], Copies]
     encoded_labels: Callable[[Any], Iterator[Tensor]]
     shown: Callable[[Any, int], Int64[Tensor, "n a"]]
     write_picture: Callable[[Path, Tensor, Any], None]
 
 
 def _flipped(x_0: Float[Tensor, "b k h w"], config: Any, generator: Generator) -> Float[Tensor, "b k h w"]:
-    return augment(x_0, generator, hflip=config.hflip, vflip=config.vflip, rot90=config.rot90)
+    return augment(x_0, generator, **config.flips)
+
+
+def _copies_of_images(images: ImageSet, config: Any) -> Copies:
+    return CopyRate(images, config.flips)
 
 
 def _write_grid(path: Path, x_0: Float[Tensor, "b k h w"], images: ImageSet) -> None:
@@ -58,9 +62,14 @@ def _as_often_as_in_training(spec: TableSpec, count: int) -> Int64[Tensor, "n a"
     return torch.from_numpy(plan_attributes(spec, None, "real" if spec.attributes else "equal", count))
 
 
-IMAGES = Kind("images", _flipped, CopyRate, ImageSet.encoded_labels, ImageSpec.classes_in_turn, _write_grid)
+IMAGES = Kind("images", _flipped, _copies_of_images, ImageSet.encoded_labels, ImageSpec.classes_in_turn, _write_grid)
 ROWS = Kind(
-    "rows", lambda x_0, *_: x_0, RowCopyRate, lambda _: iter(()), _as_often_as_in_training, write_marginals
+    "rows",
+    lambda x_0, *_: x_0,
+    lambda rows, _: RowCopyRate(rows),
+    lambda _: iter(()),
+    _as_often_as_in_training,
+    write_marginals,
 )  # nothing that is done to a row leaves it a row, and it has no label map
 
 

@@ -4,16 +4,14 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
+from data.nearest import PERCENTILE, QUERIES, evenly, nearest_distance
 from data.table_set import TableSet
 from data.table_transform import settled
 
-PERCENTILE = 0.01  # of the distances among training rows
-QUERIES = 500  # training rows whose nearest others are sought
 WATCHED = 200  # drawn rows that are looked at while a network trains
-AT_ONCE = 128  # rows whose distances to all others are in memory together
 
 
 class RowCopyRate:
@@ -38,7 +36,7 @@ class RowCopyRate:
         """Of each row to the nearest training row."""
         real, _ = self._known()
         rows = _scaled(x_0.detach().float().cpu(), self.rows)
-        return torch.cat([_nearest(part, real, None) for part in rows.split(AT_ONCE)])
+        return nearest_distance(rows, real)
 
     @property
     def threshold(self) -> float:
@@ -70,18 +68,5 @@ def _scaled(x_0: Float[Tensor, "b w"], rows: TableSet) -> Float[Tensor, "b w"]:
 
 
 def _threshold(real: Float[Tensor, "n w"]) -> float:
-    chosen = torch.arange(min(len(real), QUERIES)) * len(real) // min(len(real), QUERIES)
-    return float(torch.cat([_nearest(real[part], real, part) for part in chosen.split(AT_ONCE)]).quantile(PERCENTILE))
-
-
-def _nearest(
-    rows: Float[Tensor, "b w"], real: Float[Tensor, "n w"], own: Int64[Tensor, " b"] | None
-) -> Float[Tensor, " b"]:
-    """Distance to the nearest; not to itself where the rows are number `own` of `real`.
-
-    Products, ten times as fast, find the nearest; the distance itself is that of differences, so that equal rows have 0.
-    """
-    distance = torch.cdist(rows, real, compute_mode="use_mm_for_euclid_dist")
-    if own is not None:
-        distance[torch.arange(len(rows)), own] = torch.inf
-    return (rows - real[distance.argmin(dim=1)]).norm(dim=1)
+    chosen = evenly(len(real), QUERIES)
+    return float(nearest_distance(real[chosen], real, chosen).quantile(PERCENTILE))

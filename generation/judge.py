@@ -4,19 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from einops import rearrange
-from jaxtyping import Float, UInt
+from jaxtyping import Float
 from torch import Tensor
 
-from data.augment import views
 from data.components import agreement, without_small
 from data.folder import FolderConfig
 from data.given import load_given_images
 from data.given_files import emptied_by_masks, training_masks
+from data.image_copies import KnownImages
 from data.image_set import ImageSpec, to_integers
 from data.label_encoding import decode
-from eval.nearest import PERCENTILE, nearest_distance
 from generation.drawing import Drawing
 from training.seeding import generator
 
@@ -30,29 +27,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class RealImages:
-    """Images that no sample may copy, as rows of pixels in [0, 1], and the distance at which it would be a copy.
-
-    `flips` says how training turned them: hflip, vflip, rot90. A distance is that of the nearest view.
-    """
-
-    rows: Float[np.ndarray, "m p"]
-    flips: dict[str, bool]
-    threshold: float
-
-    def distance(self, pixels: UInt[np.ndarray, "n c h w"]) -> Float[np.ndarray, " n"]:
-        """Root mean square difference of each image, however turned, to the nearest of these."""
-        seen = views(pixels, **self.flips)
-        every = nearest_distance(np.concatenate([_rows(image) for image in seen]), self.rows)
-        return every.reshape(len(seen), len(pixels)).min(axis=0)
-
-
-@dataclass(frozen=True)
 class Judge:
     """`real`: the images that no sample may copy; None: not asked for."""
 
     drawing: Drawing
-    real: RealImages | None
+    real: KnownImages | None
 
     def look(self, x_0: Float[Tensor, "b k h w"], indices: Sequence[int]) -> list[Verdict]:
         """A verdict on each of the samples number `indices`."""
@@ -89,11 +68,10 @@ class Judge:
         return self.real.distance(to_integers(image, self.drawing.spec.dtype)).tolist()
 
 
-def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bool]) -> RealImages:
+def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bool]) -> KnownImages:
     """The training images below `path`: nearer than 99 % of them are to each other is a copy.
 
-    The distances between them are those of their views too, or a new image would be taken for a copy more often. Slices
-    that training left out as empty are left out here too: the model never saw them, and they are nearly copies of each
+    Slices that training left out as empty are left out here too: the model never saw them, and they are nearly copies of each
     other, so that no sample would be nearer. Where the masks that tell them are missing, a line says so.
     """
     given = load_given_images("reject_copies", path, spec, how, every_slice=False)
@@ -102,10 +80,4 @@ def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bo
     pixels = given.pixels
     if len(pixels) < 2:
         raise ValueError(f"reject_copies={path}: one image, but distances between training images need 2 or more")
-    rows = _rows(pixels)
-    between = [nearest_distance(_rows(seen), rows, exclude_self=True) for seen in views(pixels, **flips)]
-    return RealImages(rows, flips, float(np.percentile(np.min(between, axis=0), PERCENTILE)))
-
-
-def _rows(pixels: UInt[np.ndarray, "n c h w"]) -> Float[np.ndarray, "n p"]:
-    return rearrange(pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max), "n c h w -> n (c h w)")
+    return KnownImages.of(pixels, flips)

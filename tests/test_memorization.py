@@ -1,6 +1,7 @@
 """What is watched for memorisation during training, and a run that stops for it."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from conftest import TINY, write_images
 from test_train import read_rows, tensors
 
+from data.augment import views
 from data.image_copies import CopyRate
 from training.checkpoint import load_checkpoint
 from training.memorization import MemorizationGuard
@@ -79,16 +81,33 @@ def test_a_rule_without_held_out_images_is_refused() -> None:
     MemorizationGuard(Sets(held_out=0), False, 2)
 
 
+FLIPS = {"hflip": False, "vflip": False, "rot90": False}
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_copy_rate(dtype: type) -> None:
     real, new = random_images(60, dtype=dtype), random_images(20, seed=1, dtype=dtype)
     as_float = [torch.from_numpy(pixels / np.iinfo(dtype).max * 2 - 1).float() for pixels in (real, new)]
-    copies = CopyRate(Stored(real))
+    copies = CopyRate(Stored(real), FLIPS | {"hflip": True})
     assert copies.share(as_float[1]) <= 0.1
     mixed = torch.cat([as_float[1][:10], as_float[0][:10]])
     assert 0.5 <= copies.share(mixed) <= 0.6
-    assert copies.share(mixed.flip(3)) == copies.share(mixed.flip(2)) == copies.share(mixed)
-    assert np.isnan(CopyRate(Stored(real[:1])).share(mixed))
+    assert copies.share(mixed.flip(3)) == copies.share(mixed)
+    assert copies.share(mixed.flip(2)) <= 0.1, "training shows no image so"
+    assert np.isnan(CopyRate(Stored(real[:1]), FLIPS).share(mixed))
+
+
+@pytest.mark.parametrize("size", [(24, 24), (70, 70)])
+def test_copies_are_seen_however_training_may_turn_an_image(size: tuple[int, int]) -> None:
+    real = random_images(60, size=size)
+    x_0 = torch.from_numpy(real / 255 * 2 - 1).float()
+    for flips in product((False, True), repeat=3):
+        options = dict(zip(FLIPS, flips, strict=True))
+        copies = CopyRate(Stored(real), options)
+        for turns, mirrored in product(range(4), (False, True)):
+            seen = torch.rot90(x_0.flip(3) if mirrored else x_0, turns, (2, 3))
+            shown = any((view == seen.numpy()).all() for view in views(x_0.numpy(), **options))
+            assert copies.share(seen) == 1.0 if shown else copies.share(seen) <= 0.2
 
 
 def test_training_is_the_same_with_and_without_the_rule(train_tiny) -> None:
