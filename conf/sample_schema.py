@@ -50,7 +50,8 @@ class SampleConfig:
     ckpt: a run folder or a checkpoint file. out: the folder to write into; by default <run folder>/generated.
     mode: joint (new images, with their labels where the checkpoint knows labels) | from_labels (an image for each label
     map of `labels`) | annotate (a label map for each image of `images`) | vary (variations of `images`, which keep their
-    `labels` where those are given) | inpaint (`images` filled in where `mask` is not 0).
+    `labels` where those are given) | inpaint (`images` filled in where `mask` is not 0, and as their `labels` say where
+    those are given; else labels are filled in with them).
     images, labels, mask: folders, or one file; label maps and masks go by the names of their images, one image file is
     for all. They are image files; or, where the path holds none, what the model was trained on: `images` are NIfTI
     volumes, DICOM files or NumPy archives, read with the settings of training, `labels` and `mask` NIfTI masks. `labels`
@@ -153,9 +154,9 @@ class SampleConfig:
             raise ValueError(f"max_attempts={self.max_attempts} has no effect without min_label_iou= or reject_copies=")
         if self.eight_bit_copies and self.format not in ("coco", "yolo"):
             raise ValueError(f"eight_bit_copies=true has no effect with format={self.format}; use coco or yolo")
-        if self.guidance.label_scale != 1 and (self.labels is None or self.mode == "inpaint"):
+        if self.guidance.label_scale != 1 and self.labels is None:
             scale = f"guidance.label_scale={self.guidance.label_scale}"
-            raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary with labels=")
+            raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary or inpaint with labels=")
 
     def for_items(self, items: str) -> "SampleConfig":
         """The same for a checkpoint of `items`, images or rows, with what is left open filled in.

@@ -65,13 +65,8 @@ class Artist:
     ) -> Float[Tensor, "b k h w"]:
         """Images that have these labels, or with `start`, variations of images that keep them."""
         shape = (len(label), self.parts.image, *label.shape[2:])
-        held, denoiser = {"label": label}, clamp_label(self.denoiser, self.schedule)
-        if self.guidance.label_scale != 1:
-            held["label_noise"] = randn(label.shape, generators, self.device)
-            interval = self.guidance.in_steps(self.schedule.num_train_timesteps)
-            weak = ignore_label(self.denoiser, self.schedule)
-            denoiser = guide(denoiser, weak, self.guidance.label_scale, interval)
-        image = self._run(denoiser, shape, (cond or {}) | held, generators, start=start, strength=strength)
+        denoiser, cond = self._following(label, cond, generators)
+        image = self._run(denoiser, shape, cond, generators, start=start, strength=strength)
         return torch.cat([image, label], dim=1)
 
     def draw_label(self, image: Images, cond: Cond, generators: Noise) -> Float[Tensor, "b l h w"]:
@@ -102,7 +97,31 @@ class Artist:
 
         Of a row whole columns must be known or not: a block of categories with all its places.
         """
-        denoiser, options = couple(self.denoiser, self.parts), {}
+        return self._fill(couple(self.denoiser, self.parts), x_0, known, cond, generators, config)
+
+    def inpaint_image(
+        self,
+        image: Images,
+        label: Float[Tensor, "b l h w"],
+        known: Bool[Tensor, "b ..."],
+        cond: Cond,
+        generators: Noise,
+        config: InpaintConfig,
+    ) -> Float[Tensor, "b k h w"]:
+        """The image where it is `known`, to the bit; elsewhere new content that fits it and has the label of the whole."""
+        denoiser, cond = self._following(label, cond, generators)
+        return torch.cat([self._fill(denoiser, image, known, cond, generators, config), label], dim=1)
+
+    def _fill(
+        self,
+        denoiser: Denoiser,
+        x_0: Items,
+        known: Bool[Tensor, "b ..."],
+        cond: Cond,
+        generators: Noise,
+        config: InpaintConfig,
+    ) -> Items:
+        options = {}
         if config.method == "given":
             if x_0.ndim != 2:
                 raise ValueError("inpaint.method=given: is for tables; for images use replace or repaint")
@@ -120,6 +139,18 @@ class Artist:
             options["wrap_denoiser"] = partial(replace_known, known=x_0, mask=known)
         drawn = self._run(denoiser, x_0.shape, cond, generators, **options)
         return torch.where(known, x_0, drawn)
+
+    def _following(
+        self, label: Float[Tensor, "b l h w"], cond: Cond, generators: Noise
+    ) -> tuple[Denoiser, dict[str, Tensor]]:
+        """The denoiser of images that have this label, and all that it is told."""
+        held, denoiser = {"label": label}, clamp_label(self.denoiser, self.schedule)
+        if self.guidance.label_scale != 1:
+            held["label_noise"] = randn(label.shape, generators, self.device)
+            interval = self.guidance.in_steps(self.schedule.num_train_timesteps)
+            weak = ignore_label(self.denoiser, self.schedule)
+            denoiser = guide(denoiser, weak, self.guidance.label_scale, interval)
+        return denoiser, (cond or {}) | held
 
     def _run(
         self,

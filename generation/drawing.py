@@ -48,7 +48,9 @@ class Drawing:
         if mode == "vary":
             return self._vary(image, label, cond, rngs, indices)
         assert known is not None
-        return artist.inpaint(self._labelled(image, label, cond, rngs), known, cond, rngs, self.config.inpaint)
+        if label is not None:
+            return artist.inpaint_image(image, label, known, cond, rngs, self.config.inpaint)
+        return artist.inpaint(self._labelled(image, cond, rngs), known, cond, rngs, self.config.inpaint)
 
     def strength(self, index: int) -> float:
         """How far a variation goes: the samples take the strengths in turn."""
@@ -73,9 +75,7 @@ class Drawing:
             if label is not None:
                 drawn[rows] = self.artist.draw_image(label[rows], own_cond, rng, image[rows], strength)
             else:
-                drawn[rows] = self.artist.vary(
-                    self._labelled(image[rows], None, own_cond, rng), strength, own_cond, rng
-                )
+                drawn[rows] = self.artist.vary(self._labelled(image[rows], own_cond, rng), strength, own_cond, rng)
         return drawn
 
     def _annotated(self, image: Tensor, cond: Cond, indices: Sequence[int], attempt: int) -> Float[Tensor, "b l h w"]:
@@ -88,11 +88,11 @@ class Drawing:
         maps = np.stack([decode(channels, encoding, num_labels) for channels in drawn])  # (votes, b, h, w)
         return encode(majority(maps, num_labels), encoding, num_labels).to(image)
 
-    def _labelled(self, image: Tensor, label: Tensor | None, cond: Cond, rngs: list[Generator]) -> Tensor:
-        """The image with its label, which the model finds where none was given; the image alone for a model without."""
+    def _labelled(self, image: Tensor, cond: Cond, rngs: list[Generator]) -> Tensor:
+        """The image with the label that the model finds; the image alone for a model without."""
         if not self.artist.parts.label:
             return image
-        return torch.cat([image, self.artist.draw_label(image, cond, rngs) if label is None else label], dim=1)
+        return torch.cat([image, self.artist.draw_label(image, cond, rngs)], dim=1)
 
     def _generator(self, index: int, attempt: int, vote: int = 0) -> Generator:
         seed = derived_seed(self.config.seed, "redraw", attempt) if attempt else self.config.seed

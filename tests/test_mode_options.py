@@ -35,7 +35,7 @@ BAD = [
     (["mode=annotate", "images=x", "reject_copies=y"], "reject_copies= has no effect in mode=annotate"),
     (["guidance.label_scale=2"], "guidance.label_scale=2.0 has no effect but in mode=from_labels"),
     (["mode=vary", "images=x", "guidance.label_scale=2"], "guidance.label_scale=2.0 has no effect but"),
-    (["mode=inpaint", "images=x", "mask=y", "labels=z", "guidance.label_scale=2"], "label_scale=2.0 has no effect but"),
+    (["mode=inpaint", "images=x", "mask=y", "guidance.label_scale=2"], "label_scale=2.0 has no effect but"),
     (["guidance.scale=-1"], "guidance.scale=-1.0 must be at least 0"),
     (["guidance.interval=[0,0.5]"], "guidance.interval has no effect with guidance.scale=1"),
     (["min_label_iou=2"], "min_label_iou=2.0 must lie in [0, 1]"),

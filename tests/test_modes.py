@@ -165,6 +165,23 @@ def test_inpaint_changes_what_the_mask_says_and_labels_with_it(method, joint, dr
         assert (label_maps(out)[i] == label_map)[~open_part].all()
 
 
+def test_inpaint_fills_in_a_label_unless_one_is_given_to_follow(joint, draw, given):
+    """A ship that is drawn into the map of a real scene, inside the hole, stands in the map of the result."""
+    hole, options = decode(given["mask"])[0] > 0, options_of("inpaint", given)
+    own = label_maps(draw(joint, *options, out="own"))
+    labels = given["labels"].parent / "wanted"
+    for i in range(3):
+        save(labels / f"{i:03d}.png", np.where(hole, (own[i] + 1) % 3, own[i]).astype(np.uint8))
+    out = draw(joint, *options, f"labels={labels}", "guidance.label_scale=2", out="followed")
+    for i, label_map in label_maps(out).items():
+        assert (label_map == decode(labels / f"{i:03d}.png")[0]).all()
+        assert (label_map != own[i])[hole].all()
+        image = decode(given["images"] / f"{i:03d}.png")[0]
+        assert (pictures(out)[i] == image)[~hole].all()
+    plain = pictures(draw(joint, *options, f"labels={labels}", out="unguided"))
+    assert any((plain[i] != drawn)[hole].any() for i, drawn in pictures(out).items())
+
+
 @pytest.mark.parametrize("mode", ["vary", "inpaint"])
 def test_models_of_images_alone_vary_and_inpaint(mode, plain, draw, given):
     out = draw(plain, *options_of(mode, given))

@@ -141,6 +141,20 @@ def test_where_pixels_say_nothing_of_each_other_inpainting_is_drawing_anew():
     torch.testing.assert_close(filled[~known.expand_as(x_0)], drawn[~known.expand_as(x_0)])
 
 
+@pytest.mark.parametrize("label_scale", [1.0, 2.0])
+def test_an_image_is_filled_in_for_a_label_of_the_whole(label_scale):
+    """Where pixels say nothing of each other, what is new is what is drawn for the label: in the hole too."""
+    image, label, known = normal(2, 1, 4, 4).float(), normal(2, 1, 4, 4, seed=1).float(), torch.ones(2, 1, 4, 4) > 0
+    known[:, :, 1:3, :2] = False
+    own = artist(6, label_scale=label_scale)
+    for config in (InpaintConfig(), InpaintConfig("repaint", 2, 2)):
+        filled = own.inpaint_image(image, label, known, None, rngs(), config)
+        assert (filled[:, 1:] == label).all()
+        assert (filled[:, :1] == image)[known].all()
+        if config.method == "replace":
+            torch.testing.assert_close(filled[:, :1][~known], own.draw_image(label, None, rngs())[:, :1][~known])
+
+
 # --- guidance ---------------------------------------------------------------------------------------------------------
 
 
