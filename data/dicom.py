@@ -44,7 +44,7 @@ class DicomConfig(FolderConfig):
     is clipped on its own. `percentiles`: [low, high], as [0.5, 99.5]: each series is scaled linearly so that these
     percentiles become 0 and 1, for scanners whose units mean nothing (MR). `hide_patients`: groups are hashes of
     PatientID; a hash hides an ID from readers, not from somebody who can try all IDs. `dicom_attributes`: tags whose
-    values become attributes of the images, out of ATTRIBUTES.
+    values become attributes of the images, out of ATTRIBUTES; where one is missing its value is not known.
     """
 
     name: str = "dicom"
@@ -110,6 +110,8 @@ def list_dicom(config: DicomConfig) -> Listing:
             digest = _sha256(repr(facts))
             entries.append(Entry(name, digest, read, dict(frame.attributes), group, frame.lossy, frame.name))
     listing = Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), grouped_by="patient")
+    stated = {keyword for frame in frames for keyword, _ in frame.attributes}
+    listing.notes += [f"no image states a {keyword}" for keyword in config.dicom_attributes if keyword not in stated]
     where = Path(config.path).expanduser()
     return select_items(listing, where, config.file_list, config.held_out, config.max_images)
 

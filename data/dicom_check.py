@@ -20,14 +20,14 @@ def check(dataset: Any) -> None:
     if dataset.get("SOPClassUID") == SEGMENTATION:
         raise UnusableImageError("a DICOM segmentation: not read, convert it to NIfTI or to masks")
     if "Rows" not in dataset or "Columns" not in dataset:
-        raise UnusableImageError(f"holds no image (modality {plain(dataset.get('Modality'))})")
+        raise UnusableImageError(f"holds no image (modality {_plain(dataset.get('Modality'))})")
     if "PixelData" not in dataset:
         raise UnusableImageError("PixelData is missing (real-valued pixel data are not read)")
     if "TransferSyntaxUID" not in dataset.file_meta:
         raise UnusableImageError("does not say how it is encoded (TransferSyntaxUID is missing)")
     photometric = dataset.get("PhotometricInterpretation")
     if photometric not in (*GREY, "RGB") and not str(photometric).startswith("YBR"):
-        raise UnusableImageError(f"colours as {plain(photometric)}: save it as grey or RGB")
+        raise UnusableImageError(f"colours as {_plain(photometric)}: save it as grey or RGB")
     if "ModalityLUTSequence" in dataset:
         raise UnusableImageError("its units are in a table (ModalityLUTSequence): only slope and intercept are read")
     allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
@@ -37,7 +37,7 @@ def check(dataset: Any) -> None:
         raise UnusableImageError(f"HighBit {int(dataset.HighBit)} with BitsStored {stored}: it must be one less")
     samples = int(dataset.get("SamplesPerPixel", 1))
     if samples != (1 if photometric in GREY else 3) or (samples == 3 and stored != allocated):
-        raise UnusableImageError(f"{samples} samples a pixel in {stored} bits as {plain(photometric)}")
+        raise UnusableImageError(f"{samples} samples a pixel in {stored} bits as {_plain(photometric)}")
     _check_pixel_data(dataset, int(dataset.Rows), int(dataset.Columns))
 
 
@@ -93,8 +93,12 @@ def _other_plug_ins(syntax: Any) -> str:
     return ", or ".join(text.split(" - requires ")[-1] for text in missing)
 
 
-def plain(value: Any) -> str:
-    """A tag's value as one line of text; `unknown` where it is missing or blank."""
+def in_one_line(value: Any) -> str:
+    """A tag's value as one line of text, empty where it is missing, blank or not to be printed."""
     several = value if isinstance(value, list | tuple) or type(value).__name__ == "MultiValue" else [value]
     text = " ".join(" ".join(str(v) for v in several if v is not None).split())
-    return text if text.isprintable() and text else "unknown"
+    return text if text.isprintable() else ""
+
+
+def _plain(value: Any) -> str:
+    return in_one_line(value) or "unknown"

@@ -16,7 +16,7 @@ from einops import rearrange
 from jaxtyping import Num
 
 from data.decode import UnusableImageError
-from data.dicom_check import GREY, check, decoded, frame_count, plain
+from data.dicom_check import GREY, check, decoded, frame_count, in_one_line
 from data.libraries import medical, one_line
 
 LOSSY_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 81))  # JPEG baseline, extended, near-lossless LS
@@ -29,7 +29,7 @@ class Frame:
 
     `shape`: (rows, columns, samples). `dtype`: the narrowest type that holds all values its header allows. `normal`
     and `along`: the slice's normal and its position along it in mm; None where the file does not say. `window`: the
-    range of values that the file asks to be shown.
+    range of values that the file asks to be shown. `attributes`: of the tags asked for those that it states.
     """
 
     path: Path
@@ -73,7 +73,7 @@ def read_frame(path: Path, digest: str, index: int) -> Num[np.ndarray, "c h w"]:
         low, high = _stored_range(dataset)
         if dataset.PhotometricInterpretation not in GREY:
             return rearrange(stored, "h w c -> c h w").astype(_value_type(low, high, 1.0, 0.0))
-        padding = _padding(dataset, stored)
+        padding = _padding(dataset, stored, index)
         slope, intercept = _rescale(dataset, index)
         values = stored.astype(np.float64)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
@@ -124,7 +124,7 @@ def _frame(dataset: Any, path: Path, name: str, digest: str, index: int, attribu
         normal=normal,
         along=along,
         window=_window(dataset, index) if grey else None,
-        attributes=tuple((keyword, plain(dataset.get(keyword))) for keyword in attributes),
+        attributes=tuple((keyword, text) for keyword in attributes if (text := in_one_line(dataset.get(keyword)))),
     )
 
 
@@ -187,16 +187,31 @@ def _value_type(low: int, high: int, slope: float, intercept: float) -> np.dtype
     return np.dtype(np.float32 if high - low < 2**24 else np.float64)
 
 
-def _padding(dataset: Any, stored: np.ndarray) -> np.ndarray:
-    first = dataset.get("PixelPaddingValue")
+def _padding(dataset: Any, stored: np.ndarray, index: int) -> np.ndarray:
+    """Which pixels are padding: of PixelPaddingValue, or from there to PixelPaddingRangeLimit (PS3.3 C.7.5.1.1.2).
+
+    Where BitsStored holds no such value, cells of PixelData may, in bits that are cleared; real pixels are never equal.
+    """
+    first, last = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
     if first is None:
         return np.zeros(stored.shape, bool)
-    last = dataset.get("PixelPaddingRangeLimit")
-    count = 2 ** int(dataset.BitsStored)  # either may stand as unsigned for a signed value, or the other way round
-    ends = [int(v) % count for v in (first, first if last is None else last)]
-    if int(dataset.get("PixelRepresentation", 0)) == 1:
-        ends = [v - count if v >= count // 2 else v for v in ends]
-    return (stored >= min(ends)) & (stored <= max(ends))
+    ends, words = [int(first), int(first if last is None else last)], 2 ** int(dataset.BitsAllocated)
+    read = [value for end in ends if (value := _as_stored(end, *_stored_range(dataset), words)) is not None]
+    values = stored
+    if len(read) < 2:
+        bits = int(dataset.BitsAllocated)
+        if dataset.file_meta.TransferSyntaxUID.is_encapsulated or bits not in (16, 32):
+            return np.zeros(stored.shape, bool)
+        order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
+        cells = np.frombuffer(dataset.PixelData, f"{order}u{bits // 8}", stored.size, index * stored.size * bits // 8)
+        values, read = cells.reshape(stored.shape), [end % words for end in ends]
+    return (values >= min(read)) & (values <= max(read))
+
+
+def _as_stored(value: int, low: int, high: int, words: int) -> int | None:
+    """A value that may be written as unsigned for a signed one, or the other way round, in low..high; None: it is not."""
+    spellings = [value, value - words, value + words] + [value + low + low] * (low < 0 <= value <= high - low)
+    return next((spelling for spelling in spellings if low <= spelling <= high), None)
 
 
 def _window(dataset: Any, index: int) -> tuple[float, float] | None:

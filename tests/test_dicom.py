@@ -185,6 +185,34 @@ def test_padding_with_bits_beyond_those_stored(folder):
     np.testing.assert_array_equal(images(listed(str(folder)))[0][0], [[7, 7], [8, 7]])
 
 
+@pytest.mark.parametrize("padding", [{"PixelPaddingValue": 63536}, {"PixelPaddingValue": 65535}])
+@pytest.mark.parametrize("coded", [False, True])
+def test_padding_that_no_pixel_can_have_hides_none(folder, padding, coded):
+    """63536 and 65535 would be 2096 and 4095 in the 12 bits that are stored."""
+    stored = np.array([[0, 100, 2096, 4095], [0, 100, 2096, 4095]], np.uint16)
+    dataset = make(stored, BitsStored=12, **padding)
+    if coded:
+        dataset.compress(RLELossless)
+    dataset.save_as(folder / "a", enforce_file_format=True)
+    np.testing.assert_array_equal(images(listed(str(folder)))[0][0], stored)
+
+
+@pytest.mark.parametrize("spelled", [-2000, 63536, 2096])
+@pytest.mark.parametrize("mask", [0xFFFF, 0x0FFF], ids=["sign extended", "12 bits"])
+def test_padding_of_signed_values_however_it_is_spelled(folder, spelled, mask):
+    cells = (np.array([[-2000, 7], [8, -2000]], np.int16).view(np.uint16) & mask).view(np.int16)
+    dataset = make(cells, BitsStored=12)
+    dataset.add_new("PixelPaddingValue", "SS" if spelled < 0 else "US", spelled)
+    dataset.save_as(folder / "a", enforce_file_format=True)
+    np.testing.assert_array_equal(images(listed(str(folder)))[0][0], [[7, 7], [8, 7]])
+
+
+def test_padding_in_the_second_of_two_frames(folder):
+    stored = np.array([[[1, 2]], [[0xF830, 2096]]], np.uint16)
+    save(folder / "a", stored, BitsStored=12, PixelPaddingValue=0xF830)
+    np.testing.assert_array_equal(images(listed(str(folder))), [[[[1, 2]]], [[[2096, 2096]]]])
+
+
 def test_run_length_coding_needs_no_plug_in(folder):
     dataset = make(pixels(6, 7))
     expected = dataset.pixel_array.copy()
@@ -293,7 +321,8 @@ def test_patients_are_groups_and_nothing_of_theirs_is_seen(folder):
     assert max(groups.count(group) for group in groups) == 2
     seen = repr([(e.name, e.digest, e.attributes, e.group) for e in listing.entries]) + repr(listing.foreign)
     assert not [secret for secret in SECRETS if secret in seen]
-    assert [entry.attributes for entry in listing.entries] == [{"Modality": "CT", "SeriesDescription": "unknown"}] * 4
+    assert [entry.attributes for entry in listing.entries] == [{"Modality": "CT"}] * 4
+    assert listing.notes == ["no image states a SeriesDescription"]
     shown = {entry.group for entry in listed(str(folder), hide_patients=False).entries}
     assert shown == {"MRN-4711", "MRN-4712", "1.2.999.0"}  # the study, where the ID is blank
 
@@ -334,8 +363,15 @@ def test_attributes_are_text_in_one_line(folder):
     tags = {"ImageType": ["ORIGINAL", "PRIMARY"], "SeriesDescription": "T1  post\tcontrast", "BodyPartExamined": ""}
     save(folder / "a", pixels(4, 5), **tags)
     (entry,) = listed(str(folder), dicom_attributes=list(tags)).entries
-    expected = {"ImageType": "ORIGINAL PRIMARY", "SeriesDescription": "T1 post contrast", "BodyPartExamined": "unknown"}
-    assert entry.attributes == expected
+    assert entry.attributes == {"ImageType": "ORIGINAL PRIMARY", "SeriesDescription": "T1 post contrast"}
+
+
+def test_a_tag_that_is_missing_is_a_value_that_is_not_known(tmp_path):
+    for k, side in enumerate(("L", "R", "")):
+        save(tmp_path / "scans" / f"{k}", pixels(8, 8), series=f"1.2.{k}", ImageLaterality=side)
+    config = DicomConfig(path=str(tmp_path / "scans"), image_size=8, dicom_attributes=["ImageLaterality"])
+    train = load_images(config, cache_dir=tmp_path / "cache").train
+    assert train.spec.attributes == {"ImageLaterality": ["L", "R"]}
 
 
 def test_any_name_in_any_folder_but_not_the_directory_file(folder):
