@@ -22,7 +22,7 @@ from diffusion.inpainting import require_repaint
 from diffusion.parts import Parts
 from diffusion.schedules import build_schedule
 from diffusion.tasks import Artist
-from diffusion.timesteps import noise_levels
+from diffusion.timesteps import noise_levels, start_levels
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
 from generation.naming import out_folder
@@ -152,8 +152,10 @@ def build_artist(
 ) -> Artist:
     """The checkpoint's denoiser with the sampler that was asked for."""
     schedule, parts = build_schedule(run_config.schedule), Parts(spec.channels, spec.label_channels)
-    if config.mode != "annotate":
-        noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
+    if config.mode != "annotate":  # which has no guidance, and steps of its own
+        levels = noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)
+        walked = start_levels(levels, max(config.strengths())) if config.mode == "vary" else levels
+        config.guidance.require_steps(walked.t, schedule.num_train_timesteps)
     if config.label_steps > schedule.num_train_timesteps:
         raise ValueError(f"label_steps={config.label_steps}: the schedule has {schedule.num_train_timesteps} timesteps")
     denoiser = make_denoiser(predict, schedule, run_config.diffusion, parts)

@@ -45,6 +45,18 @@ class GuidanceConfig:
             return EVERY_T
         return self.interval[0] * (num_train_timesteps - 1), self.interval[1] * (num_train_timesteps - 1)
 
+    def require_steps(self, t: Int64[Tensor, " n"], num_train_timesteps: int) -> None:
+        """Refuse an interval that holds none of the times `t` at which a sampler calls the denoiser."""
+        low, high = self.in_steps(num_train_timesteps)
+        if self.interval is None or ((low <= t) & (t <= high)).any():
+            return
+        shares = t / (num_train_timesteps - 1)
+        nearest = float(shares[(shares - sum(self.interval) / 2).abs().argmin()])
+        interval = f"guidance.interval={list(self.interval)}"
+        raise ValueError(
+            f"{interval} has no effect: none of the sampler's steps lies in it, the nearest is at {nearest:.3g}"
+        )
+
 
 def drop_classes(
     class_label: Int64[Tensor, "b a"], share: float, *, null_label: Sequence[int], generator: torch.Generator

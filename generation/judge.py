@@ -48,7 +48,10 @@ class Judge:
         return verdicts
 
     def _label_ious(self, x_0: Tensor, indices: Sequence[int]) -> Sequence[float | None]:
-        """Agreement of each label map with the one that the model finds in the image alone, both as they are written."""
+        """Agreement of each label map with the one that the model finds in the image, both as they are written.
+
+        It knows the image and, where one was asked for, the class; not the label that was drawn.
+        """
         artist, config = self.drawing.artist, self.drawing.config
         if not artist.parts.label or config.mode == "annotate":
             return [None] * len(x_0)

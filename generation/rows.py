@@ -144,7 +144,8 @@ def build_drawing(
     if getattr(config.sampler, "variance", None) == "learned":
         raise ValueError("sampler.variance=learned: this checkpoint's network does not predict a variance")
     schedule = build_schedule(run_config.schedule)
-    noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)  # refuses too many steps
+    levels = noise_levels(schedule, config.sampler.num_inference_steps, config.sampler.spacing)
+    config.guidance.require_steps(levels.t, schedule.num_train_timesteps)
     process = build_process(plain, schedule, run_config.diffusion)
     process.require_sampler(config.sampler)
     labels = plan_labels(config, spec)

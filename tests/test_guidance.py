@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffusion.gaussian import Denoised
-from diffusion.guidance import classifier_free_guidance, drop_classes, guide
+from diffusion.guidance import GuidanceConfig, classifier_free_guidance, drop_classes, guide
 from diffusion.schedules import ScheduleConfig, build_schedule
 
 SCHEDULE = build_schedule(ScheduleConfig(name="cosine"))
@@ -119,6 +119,22 @@ def test_bad_guidance_is_refused(scale, interval, message):
         classifier_free_guidance(class_denoiser([]), scale, NULL, interval)
     with pytest.raises(ValueError, match=message):
         guide(class_denoiser([]), class_denoiser([]), scale, interval)
+
+
+@pytest.mark.parametrize(
+    ("interval", "nearest"),
+    [([0.1, 0.9], None), ([0.1, 0.5], None), ([0.5, 0.6], None), ([0.1, 0.2], "0.25"), ([0.8, 0.9], "0.75")],
+)
+def test_an_interval_without_a_step_of_the_sampler_is_refused(interval, nearest):
+    guidance, t = GuidanceConfig(scale=2.0, interval=interval), torch.tensor([100, 75, 50, 25])
+    if nearest is None:
+        guidance.require_steps(t, 101)
+        return
+    says = (
+        rf"guidance.interval=\[.*\] has no effect: none of the sampler's steps lies in it, the nearest is at {nearest}"
+    )
+    with pytest.raises(ValueError, match=says):
+        guidance.require_steps(t, 101)
 
 
 # --- dropping attributes in training ----------------------------------------------------------------------------------

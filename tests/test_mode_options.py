@@ -98,6 +98,14 @@ ABILITIES = [
     (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: folder nowhere does not exist"),
     (["reject_copies=nowhere"], "reject_copies=nowhere: folder nowhere does not exist"),
     ([*REPAINT, "sampler=heun"], "inpaint.method=repaint takes single steps, which sampler=heun does not have"),
+    (
+        ["guidance.scale=2", "guidance.interval=[0.1,0.11]"],
+        "guidance.interval=[0.1, 0.11] has no effect: none of the sampler's steps lies in it, the nearest is at 0.332",
+    ),
+    (
+        ["mode=vary", "images=given/images", "strength=0.3", "guidance.scale=2", "guidance.interval=[0.9,1]"],
+        "guidance.interval=[0.9, 1.0] has no effect: none of the sampler's steps lies in it, the nearest is at 0.332",
+    ),
     ([*REPAINT], "inpaint.jump_length=10 must be below sampler.num_inference_steps=3"),
 ]
 
