@@ -1,7 +1,7 @@
 """The root config of sample.py."""
 
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
@@ -135,10 +135,14 @@ class SampleConfig:
             if getattr(self, name) is None:
                 raise ValueError(f"mode={self.mode} needs {name}=, a folder or a file")
         for entry in fields(self):
-            default = entry.default_factory() if callable(entry.default_factory) else entry.default
-            if self.mode not in HAVE_EFFECT.get(entry.name, MODES) and getattr(self, entry.name) != default:
+            if self.mode not in HAVE_EFFECT.get(entry.name, MODES) and self._is_set(entry):
                 other = {"num_samples": "; use num_per_image", "num_per_image": "; use num_samples"}.get(entry.name, "")
                 raise ValueError(f"{entry.name}= has no effect in mode={self.mode}{other}")
+
+    def _is_set(self, entry: Field[Any]) -> bool:
+        """Whether an option has another value than its default."""
+        default = entry.default_factory() if callable(entry.default_factory) else entry.default
+        return getattr(self, entry.name) != default
 
     def _check_effect(self) -> None:
         """Refuse options that need others."""
@@ -165,8 +169,7 @@ class SampleConfig:
         """
         other = next(kind for kind in ONLY_FOR if kind != items)
         for entry in fields(self):
-            default = entry.default_factory() if callable(entry.default_factory) else entry.default
-            if entry.name in ONLY_FOR[other] and getattr(self, entry.name) != default:
+            if entry.name in ONLY_FOR[other] and self._is_set(entry):
                 raise ValueError(f"{entry.name}= has no effect on {items}: it is for checkpoints of {other}")
         if self.format not in FORMATS_OF[items]:
             raise ValueError(f"format={self.format} is not for {items}: use {', '.join(FORMATS_OF[items])}")

@@ -1,6 +1,5 @@
 """Annotations in COCO's JSON: `data=coco data.path=IMAGES data.annotations=FILE.json`."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 from data.coco_file import fact, facts_of, rasterised, read_coco
 from data.folder import MISSING, FolderConfig, is_image, is_lossy, read_image
 from data.item import BACKGROUND, Entry, Item, Listing
-from data.listing import existing_folder, file_digest, names_below, select_items
+from data.listing import existing_folder, file_digest, names_below, select_items, sha256
 from data.rasterise import coco_tools
 
 LABEL_FROM = ("masks", "boxes")
@@ -67,7 +66,7 @@ def list_coco(config: CocoConfig) -> Listing:
         entries.append(
             Entry(
                 name,
-                hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
+                sha256(json.dumps(facts, sort_keys=True)),
                 partial(_read, folder / name, config, record, own, label_of),
                 {key: value for key in config.image_attributes if (value := fact(record, key)) is not None},
                 fact(record, config.group),

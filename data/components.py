@@ -41,6 +41,8 @@ def instances(label_map: UInt8[np.ndarray, "h w"], *, min_area: int = 1) -> list
 
 def without_small(label_map: UInt8[np.ndarray, "h w"], min_area: int) -> UInt8[np.ndarray, "h w"]:
     """The map with every component of fewer than `min_area` pixels made background."""
+    if min_area <= 1:
+        return label_map
     kept = np.zeros_like(label_map)
     for instance in instances(label_map, min_area=min_area):
         kept[instance.mask] = instance.box.label

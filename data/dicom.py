@@ -4,7 +4,6 @@ Slices are shown as they are stored, which for patients lying on their backs is 
 square pixels. DICOM segmentations are not read: an image set from DICOM has no label maps.
 """
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from data.folder import FolderConfig
 from data.intensity import IntensityConfig
 from data.item import Entry, Item, Listing
 from data.libraries import medical
-from data.listing import files_at, select_items
+from data.listing import files_at, select_items, sha256
 from data.percentiles import checked_percentiles, scaled
 
 # What may become an attribute: how an image was made, never whose or when it is. ProtocolName and SeriesDescription are
@@ -75,7 +74,7 @@ class DicomConfig(FolderConfig):
         if self.window is None:
             return super().stated_intensity()
         low, high = _stated_window(self.path) if self.window == "dicom" else _window_ends(self.window)
-        return IntensityConfig(self.intensity, low, high)
+        return IntensityConfig(low=low, high=high)  # another intensity needs a value_range, which is refused beside it
 
     @property
     def clips(self) -> bool:
@@ -99,7 +98,7 @@ def list_dicom(config: DicomConfig) -> Listing:
     entries = []
     for series, ordered in _series(frames, foreign).items():
         keys = tuple((frame.path, frame.digest, frame.index) for frame in ordered)
-        whole = _sha256(repr([key[1:] for key in keys]))
+        whole = sha256(repr([key[1:] for key in keys]))
         for k, frame in enumerate(ordered):
             dtype = np.dtype(np.uint8) if frame.dtype == "uint8" else deep_type
             if bounds is None:
@@ -107,7 +106,7 @@ def list_dicom(config: DicomConfig) -> Listing:
             else:
                 read, facts = partial(_read_scaled, keys[k], keys, bounds), (whole, k, bounds)
             name, group = f"{_hash(series)}/{k:04d}", _hash(frame.patient) if config.hide_patients else frame.patient
-            digest = _sha256(repr(facts))
+            digest = sha256(repr(facts))
             entries.append(Entry(name, digest, read, dict(frame.attributes), group, frame.lossy, frame.name))
     listing = Listing(sorted(entries, key=lambda entry: entry.name), sorted(foreign), grouped_by="patient")
     stated = {keyword for frame in frames for keyword, _ in frame.attributes}
@@ -211,9 +210,5 @@ def _size(shape: tuple[int, int, int]) -> str:
     return f"{shape[0]} x {shape[1]}" + (" in colour" if shape[2] == 3 else "")
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _hash(text: str) -> str:
-    return _sha256(text)[:12]
+    return sha256(text)[:12]

@@ -1,9 +1,6 @@
 """What a DICOM file must be for its pixels to be read, told from its header and the length of its data."""
 
-import warnings
 from typing import Any
-
-import numpy as np
 
 from data.decode import MAX_PIXELS, UnusableImageError
 from data.libraries import medical
@@ -61,26 +58,8 @@ def _check_pixel_data(dataset: Any, rows: int, columns: int) -> None:
     except NotImplementedError:
         raise UnusableImageError(f"compressed as {syntax.name}, which is not read: save it uncompressed") from None
     if not decoder.is_available:
-        plug_ins = _other_plug_ins(syntax)
+        plug_ins = other_plug_ins(syntax)
         raise UnusableImageError(f"compressed as {syntax.name}, which needs a plug-in of pydicom: install {plug_ins}")
-
-
-def decoded(dataset: Any, index: int) -> np.ndarray:
-    """Stored values of a frame, (rows, columns) or (rows, columns, 3) in RGB.
-
-    Bits above BitsStored, where old files keep an overlay (PS3.5 8.1.1), are cleared by pydicom. A decoder's warning,
-    such as more pixels than the frame has, is an error here.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return medical("pydicom.pixels").pixel_array(dataset, index=index)
-    except RuntimeError as error:  # what pydicom raises once all plug-ins that are there have failed
-        syntax = dataset.file_meta.TransferSyntaxUID
-        reason = " ".join(str(error).split())
-        if not syntax.is_encapsulated or not (plug_ins := _other_plug_ins(syntax)):
-            raise
-        raise UnusableImageError(f"{reason} (damaged, or try another plug-in: install {plug_ins})") from None
 
 
 def frame_count(dataset: Any) -> int:
@@ -88,7 +67,8 @@ def frame_count(dataset: Any) -> int:
     return int(dataset.get("NumberOfFrames") or 1)
 
 
-def _other_plug_ins(syntax: Any) -> str:
+def other_plug_ins(syntax: Any) -> str:
+    """What a user may install to have an encoding read, in words; empty where nothing is missing."""
     missing = medical("pydicom.pixels").get_decoder(syntax).missing_dependencies
     return ", or ".join(text.split(" - requires ")[-1] for text in missing)
 

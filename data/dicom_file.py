@@ -4,8 +4,8 @@ The format: DICOM PS3.3 (information objects) and PS3.5 (encoding). Nothing of a
 `Frame.patient` holds.
 """
 
-import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +16,9 @@ from einops import rearrange
 from jaxtyping import Num
 
 from data.decode import UnusableImageError
-from data.dicom_check import GREY, check, decoded, frame_count, in_one_line
+from data.dicom_check import GREY, check, frame_count, in_one_line, other_plug_ins
 from data.libraries import medical, one_line
+from data.listing import sha256
 
 LOSSY_SYNTAXES = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 81))  # JPEG baseline, extended, near-lossless LS
 LIMIT = 1e-3  # mm of position, and cosine of directions, below which two are the same
@@ -51,7 +52,7 @@ class Frame:
 def find_frames(path: Path, name: str, attributes: tuple[str, ...]) -> list[Frame]:
     """The frames of a file; none for a DICOMDIR. ValueError in one line, or OSError, where it holds no usable image."""
     raw = path.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
+    digest = sha256(raw)
     with one_line(tell=False):
         dataset = _parsed(raw)
         if "DirectoryRecordSequence" in dataset:
@@ -69,7 +70,7 @@ def read_frame(path: Path, digest: str, index: int) -> Num[np.ndarray, "c h w"]:
     """
     dataset = _dataset(path, digest)
     with one_line():
-        stored = decoded(dataset, index)
+        stored = _decoded(dataset, index)
         low, high = _stored_range(dataset)
         if dataset.PhotometricInterpretation not in GREY:
             return rearrange(stored, "h w c -> c h w").astype(_value_type(low, high, 1.0, 0.0))
@@ -86,10 +87,28 @@ def read_frame(path: Path, digest: str, index: int) -> Num[np.ndarray, "c h w"]:
         return values.astype(_value_type(low, high, slope, intercept))[None]
 
 
+def _decoded(dataset: Any, index: int) -> np.ndarray:
+    """Stored values of a frame, (rows, columns) or (rows, columns, 3) in RGB.
+
+    Bits above BitsStored, where old files keep an overlay (PS3.5 8.1.1), are cleared by pydicom. A decoder's warning,
+    such as more pixels than the frame has, is an error here.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return medical("pydicom.pixels").pixel_array(dataset, index=index)
+    except RuntimeError as error:  # what pydicom raises once all plug-ins that are there have failed
+        syntax = dataset.file_meta.TransferSyntaxUID
+        reason = " ".join(str(error).split())
+        if not syntax.is_encapsulated or not (plug_ins := other_plug_ins(syntax)):
+            raise
+        raise UnusableImageError(f"{reason} (damaged, or try another plug-in: install {plug_ins})") from None
+
+
 @lru_cache(maxsize=2)  # the frames of one file are asked for one after the other
 def _dataset(path: Path, digest: str) -> Any:
     raw = path.read_bytes()
-    if hashlib.sha256(raw).hexdigest() != digest:
+    if sha256(raw) != digest:
         raise UnusableImageError("it has changed since it was listed")
     with one_line(tell=False):
         return _parsed(raw)

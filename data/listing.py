@@ -66,7 +66,7 @@ def file_digest(*paths: Path) -> str:
                 digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     except OSError as error:  # it is named with all other bad files when it is read
         return str(error)
-    return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+    return digests[0] if len(digests) == 1 else sha256(" ".join(digests))
 
 
 def without_masks(
@@ -86,6 +86,11 @@ def place_below(folder: str | Path, path: str | Path) -> str | None:
     """The name of `path` below `folder`, "." for the folder itself; None where it lies elsewhere. Neither need exist."""
     whole, part = (Path(place).expanduser().resolve() for place in (folder, path))
     return part.relative_to(whole).as_posix() if part.is_relative_to(whole) else None
+
+
+def sha256(data: bytes | str) -> str:
+    """SHA-256 of bytes, or of a text in UTF-8, in hexadecimal."""
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
 def existing_folder(path: str) -> Path:

@@ -1,6 +1,5 @@
 """Images with a mask image each: `data=masks data.path=IMAGES data.masks=DIR`."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from jaxtyping import UInt8
 from data.decode import decode
 from data.folder import MISSING, FolderConfig, is_image, is_lossy, read_image
 from data.item import Entry, Item, Listing
-from data.listing import existing_folder, file_digest, names_below, select_items, without_masks
+from data.listing import existing_folder, file_digest, names_below, select_items, sha256, without_masks
 from data.palette import MOST, Value, found_palette, numbered, read_palette
 
 ENDS = ("", "_mask", "_seg", "_label", "_labels")
@@ -69,7 +68,7 @@ def list_masks(config: MasksConfig) -> Listing:
         entries.append(
             Entry(
                 name,
-                hashlib.sha256(f"{digest} {table}".encode()).hexdigest(),
+                sha256(f"{digest} {table}"),
                 partial(_read, folder / name, [mask_folder / mask for mask in masks[name]], config, values),
                 {"class": name.split("/")[0]} if config.class_folders and "/" in name else {},
                 lossy=is_lossy(name),

@@ -12,7 +12,6 @@ axes (nothing is resampled), and shown as radiologists and DICOM viewers do, fro
 An axis by number is the array's own: slices along it, rows and columns the other two in their order, nothing flipped.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,12 +23,12 @@ from einops import rearrange
 from jaxtyping import Bool
 
 from data.decode import MAX_PIXELS, UnusableImageError
-from data.fit import fit_image
+from data.fit import fit_image, fit_label_map
 from data.folder import FolderConfig
 from data.intensity import IntensityConfig
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.libraries import medical
-from data.listing import select_items
+from data.listing import select_items, sha256
 from data.nifti_names import bids_subject, find_mask, patient_of, stem, volume_names, with_channels
 from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
 from data.percentiles import checked_percentiles
@@ -199,9 +198,9 @@ def _source(folder: Path, name: str, config: NiftiConfig, are_masks: bool) -> tu
         mask, shared = find_mask(Path(config.labels).expanduser(), shared, file)
     source = Source(
         path=file,
-        digest=_sha256(file.read_bytes()),
+        digest=sha256(file.read_bytes()),
         mask_path=mask,
-        mask_digest=None if mask is None else _sha256(mask.read_bytes()),
+        mask_digest=None if mask is None else sha256(mask.read_bytes()),
         volume_index=config.volume_index,
         percentiles=checked_percentiles(config.percentiles),
         nodata=config.nodata_fill,
@@ -238,7 +237,7 @@ def _entries(found: _Found, dtype: np.dtype, config: NiftiConfig) -> list[Entry]
             bytes_and_choices += () if source.nodata is None else (source.nodata,)
             facts = (*bytes_and_choices, axis, k, dtype.name, config.square_pixels)
             name = f"{stem(found.name)}/{axis}_{k:04d}" if several else f"{stem(found.name)}/{k:04d}"
-            attributes, digest = {"plane": axis} if several else {}, _sha256(repr(facts).encode())
+            attributes, digest = {"plane": axis} if several else {}, sha256(repr(facts))
             entries.append(Entry(name, digest, read, attributes, found.patient, file=found.name))
     return entries
 
@@ -251,7 +250,8 @@ def _read_slice(source: Source, axis: str, k: int, dtype: np.dtype, square: bool
     if size != image.shape[1:]:
         image = fit_image(image, size, "resize")
         image = image if dtype.kind == "f" else np.rint(image)
-        label_map = None if label_map is None else _nearest(label_map, size)
+        # At a half of each pixel an edge stays where it is; small objects have their benefit when the set's size is made.
+        label_map = None if label_map is None else fit_label_map(label_map, size, "resize", least=0.5)
     label_map = None if label_map is None else np.ascontiguousarray(label_map)
     return Item(np.ascontiguousarray(image, dtype), label_map)
 
@@ -265,12 +265,3 @@ def _square_size(shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[
     if shape[0] * shape[1] * max(spacing) > MAX_PIXELS * fine:
         raise UnusableImageError(f"pixels of {row:g} x {column:g} mm cannot be made square: they would be too many")
     return max(1, round(shape[0] * row / fine)), max(1, round(shape[1] * column / fine))
-
-
-def _nearest(label_map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    rows, columns = (((np.arange(n) + 0.5) * old / n).astype(int) for n, old in zip(size, label_map.shape, strict=True))
-    return label_map[rows][:, columns]
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -4,7 +4,6 @@ The format: Cox et al., "A (sort of) new image data format standard: NIfTI-1" (2
 """
 
 import gzip
-import hashlib
 import io
 import math
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from jaxtyping import Float, Num, Shaped, UInt8
 
 from data.decode import UnusableImageError, finite
 from data.libraries import medical, one_line
+from data.listing import sha256
 from data.percentiles import scaled
 
 # Axes of the array as (slice, row, column). The numbers are the array's own axes; the planes are of the array turned to
@@ -119,7 +119,7 @@ def pixel_spacing(volume: Volume, axis: str) -> tuple[float, float]:
 def _read(path: Path, digest: str) -> tuple[np.ndarray, np.ndarray, bool]:
     """Values in 3 or more dimensions, affine, and whether the file says what its axes mean."""
     raw = path.read_bytes()
-    if hashlib.sha256(raw).hexdigest() != digest:
+    if sha256(raw) != digest:
         raise UnusableImageError("it has changed since it was listed")
     with one_line():
         image = _opened(raw)

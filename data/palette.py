@@ -42,12 +42,10 @@ def found_palette(seen: Set[Value]) -> dict[str, Value]:
     """A palette of the values that masks hold: label_3 for a number, #ff0000 for a colour; 0 or black the background."""
     colours = sorted(value for value in seen if not isinstance(value, int))
     numbers = sorted(value for value in seen if isinstance(value, int))
-    if colours and (numbers or (0, 0, 0) not in colours):
-        # a grey mask among coloured ones would have to be guessed at, but for one that is black all over
-        if numbers not in ([], [0]):
-            raise ValueError("some masks are grey and some in colour: name the colours in data.palette")
-        if not numbers and (0, 0, 0) not in colours:
-            raise ValueError("no mask has black for its background: name the colours in data.palette")
+    if colours and numbers not in ([], [0]):  # a grey mask would have to be guessed at, but for one all black
+        raise ValueError("some masks are grey and some in colour: name the colours in data.palette")
+    if colours and not numbers and (0, 0, 0) not in colours:
+        raise ValueError("no mask has black for its background: name the colours in data.palette")
     if numbers and numbers[0] < 0:
         raise ValueError(f"a mask holds {numbers[0]}: name the values in data.palette, none below 0")
     if colours:

@@ -1,6 +1,5 @@
 """Annotations in YOLO's text files: `data=yolo data.path=DIR` with folders images/ and labels/ and a data.yaml."""
 
-import hashlib
 import itertools
 import json
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from jaxtyping import Bool
 
 from data.folder import FolderConfig, is_image, is_lossy, read_image
 from data.item import BACKGROUND, Box, Entry, Item, Listing
-from data.listing import existing_folder, file_digest, names_below, select_items
+from data.listing import existing_folder, file_digest, names_below, select_items, sha256
 from data.rasterise import box_mask, paint, polygon_mask
 
 NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")  # text files that stand beside labels
@@ -63,7 +62,7 @@ def list_yolo(config: YoloConfig) -> Listing:
             continue
         label_path = folder / label if label in texts else None
         facts = [file_digest(folder / name), label_path and file_digest(label_path), label_names]
-        digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        digest = sha256(json.dumps(facts))
         read = partial(_read, folder / name, label_path, config, len(label_names) - 1)
         entries.append(Entry(name, digest, read, lossy=is_lossy(name)))
     foreign += [(name, "a label file without an image") for name in texts - image_of.keys()]

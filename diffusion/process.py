@@ -41,10 +41,14 @@ class GaussianProcess:
         self, batch_size: int, generator: torch.Generator, *, training: bool = True
     ) -> Int64[Tensor, "b *parts"]:
         """Times of a batch: (b,), or (b, 2) of image and label. Those of a validation are uniform, none given clean."""
-        shares = {"clean_fraction": 0.0, "together_fraction": 0.0}
-        if training:
-            shares = {name: getattr(self.config, name) for name in shares}
-        return training_timesteps(batch_size, self.schedule.num_train_timesteps, self.parts, generator, **shares)
+        return training_timesteps(
+            batch_size,
+            self.schedule.num_train_timesteps,
+            self.parts,
+            generator,
+            clean_fraction=self.config.clean_fraction if training else 0.0,
+            together_fraction=self.config.together_fraction if training else 0.0,
+        )
 
     def losses(
         self, network: Network, x_0: Images, t: Int64[Tensor, "b *parts"], eps: Images, cond: Cond = None
