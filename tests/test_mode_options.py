@@ -98,6 +98,7 @@ ABILITIES = [
     (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: folder nowhere does not exist"),
     (["reject_copies=nowhere"], "reject_copies=nowhere: folder nowhere does not exist"),
     ([*REPAINT, "sampler=heun"], "inpaint.method=repaint takes single steps, which sampler=heun does not have"),
+    ([*REPAINT, "sampler=dpmpp_2m"], "which sampler=dpmpp_2m does not have: use sampler=ddpm or ddim"),
     ([*REPAINT], "inpaint.jump_length=10 must be below sampler.num_inference_steps=3"),
 ]
 

@@ -215,7 +215,7 @@ WRONG = [
     ("condition=3", "condition=3: use {column: value}"),
     ("class_label=z", "class_label=z is not a label"),
     ("reject_copies=nowhere.csv", "nowhere.csv does not exist"),
-    ("sampler=heun", "use ddpm or ddim"),
+    ("sampler=heun", "use ddpm, ddim or dpmpp_2m"),
     ("sampler.threshold=dynamic", "for a table use static or none"),
 ]
 
