@@ -8,6 +8,7 @@ unit impulses in place of noise, so that the last axis of the result holds the r
 import importlib
 import itertools
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -425,6 +426,16 @@ def test_dpmpp_2m_is_more_accurate_than_ddim_in_as_many_steps(schedule, monkeypa
 def test_bad_sampler_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         sampler_config_from_dict(options)
+
+
+@pytest.mark.parametrize("options", SAMPLER_OPTIONS.values(), ids=SAMPLER_OPTIONS)
+def test_a_sampler_config_survives_a_checkpoint(options):
+    """What a sampler says of its steps belongs to its class and is not saved: dicts of older checkpoints still fit."""
+    config = sampler_config_from_dict(options)
+    assert sampler_config_from_dict(asdict(config)) == config
+    assert not {"ONE_CALL", "SINGLE_STEPS"} & set(asdict(config))
+    assert config.ONE_CALL is (config.name != "heun")
+    assert config.SINGLE_STEPS is (config.name not in ("heun", "dpmpp_2m"))
 
 
 def test_a_sampler_config_keeps_its_name():

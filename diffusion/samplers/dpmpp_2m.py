@@ -1,4 +1,4 @@
-"""DPM-Solver++(2M), a second-order multistep solver of the probability-flow ODE (Lu et al. 2022b, Algorithm 2)."""
+"""DPM-Solver++(2M), a second-order multistep solver of the probability-flow ODE (Lu et al. 2022, Algorithm 2)."""
 
 from dataclasses import dataclass
 from typing import ClassVar
