@@ -38,12 +38,12 @@ def dpmpp_2m(
     step, with what the denoiser said.
     """
     alpha, sigma = levels.alpha.tolist(), levels.sigma.tolist()
-    x_0_before = None
+    x_0_before = x  # of no weight on the first step
     for i, (t, weight) in enumerate(zip(levels.t.tolist(), extrapolation(levels), strict=True)):
         x_0 = denoiser(x, torch.full((len(x),), t, device=x.device), cond).x_0
         if callback is not None:
             callback(i, x, x_0)
-        d = x_0 if weight == 0 else x_0 + weight * (x_0 - x_0_before)
+        d = x_0 + weight * (x_0 - x_0_before)
         x = alpha[i + 1] * d + sigma[i + 1] * predict_eps("x_0", d, x, alpha[i], sigma[i])
         x_0_before = x_0
     return x
