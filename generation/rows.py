@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from conf.sample_schema import SampleConfig
+from conf.sample_schema import ONLY_FOR, SampleConfig
 from conf.schema import TrainConfig, to_plain
 from data.balance import plan_attributes
 from data.sample_files import write_whole_text
@@ -111,7 +111,7 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     drawing, precision = build_drawing(config, run_config, spec, state["images"], network)
     real = None if config.reject_copies is None else load_real_rows(config.reject_copies, spec)
     out, sha256 = out_folder(config, checkpoint), file_sha256(checkpoint)
-    request = {**to_plain(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
+    request = {**options_of_rows(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
     folder = RowFolder.open(out, request, len(drawing.labels))
     print(precision, flush=True)
     if held := folder.chunks_held():
@@ -132,6 +132,13 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
         print(f"copies drawn again: {thrown}; rows given up: {len(x_0) - len(kept)}")
     print(f"done: {len(kept)} rows in {file}, {out / 'summary.json'}")
     return out
+
+
+def options_of_rows(config: SampleConfig) -> dict[str, Any]:
+    """The options that rows can depend on, as plain types."""
+    plain = {name: value for name, value in to_plain(config).items() if name not in ONLY_FOR["images"]}
+    del plain["guidance"]["label_scale"]  # to a label map, which no row has
+    return plain
 
 
 def build_drawing(

@@ -98,6 +98,11 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path, capsys) 
     summary = json.loads((first / "summary.json").read_text())
     assert (summary["rows"], summary["seed"], summary["given_up"]) == (1100, 3, [])
     assert len(summary["checkpoint"]) == 64
+    assert sorted(summary["request"]) == [
+        *("balance", "ckpt", "class_label", "condition", "device", "format", "guidance", "max_attempts", "num_samples"),
+        *("out", "precision", "reject_copies", "reject_copies_sha256", "sampler", "seed", "sha256", "weights"),
+    ]
+    assert summary["request"]["guidance"] == {"scale": 1.0, "interval": None}
     again = draw(run, "num_samples=1100", "seed=3", out="again")
     assert (again / "samples.csv").read_bytes() == (first / "samples.csv").read_bytes()
     capsys.readouterr()
