@@ -26,7 +26,7 @@ from diffusion.timesteps import noise_levels
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
 from generation.naming import out_folder
-from generation.output import finish, write_samples, write_trajectory
+from generation.output import finish, require_one_format, write_samples, write_trajectory
 from generation.rebuilt import reading, rebuild
 from generation.request import digest, make_request
 from generation.rows import sample_rows
@@ -68,6 +68,7 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
     out = out_folder(config, checkpoint)
     origin = {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": file_sha256(checkpoint)}
     given = {**request.digests(), "reject_copies_sha256": digest(judge.real.rows) if judge.real else None}
+    require_one_format(out, config)
     done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)

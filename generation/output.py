@@ -28,10 +28,28 @@ from data.write_npz import write_npz
 from data.write_yolo import write_yolo
 from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
 from generation.drawing import Drawing
+from generation.naming import another_format
 
 GRID_IMAGES = 64
+MADE = {  # what each format leaves in the folder, beside the samples' own files
+    "coco": ("annotations.json", "annotations_8bit.json", "images_8bit"),
+    "yolo": ("yolo",),
+    "masks": ("masks", "labels.json"),
+    "npz": ("dataset.npz",),
+    "nifti": ("nifti",),
+}
 ORIGINAL_SIZE = "labels_original_size"
 TRAJECTORY_IMAGES = 16
+
+
+def require_one_format(out: Path, config: SampleConfig) -> None:
+    """ValueError where an earlier call made another format of the samples in `out`: it would tell of these no longer."""
+    own = MADE.get(config.format, ())
+    if config.format == "coco" and not config.eight_bit_copies:
+        own = own[:1]
+    for name in (name for names in MADE.values() for name in names if name not in own):
+        if (out / "request.json").exists() and (out / name).exists():
+            raise ValueError(another_format(out, name))
 
 
 def write_samples(

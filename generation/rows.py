@@ -34,7 +34,7 @@ from diffusion.tasks import Artist
 from diffusion.timesteps import noise_levels
 from generation.naming import out_folder
 from generation.rebuilt import rebuild_table
-from generation.row_folder import RowFolder
+from generation.row_folder import FILES, RowFolder
 from training.checkpoint import file_sha256
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -112,7 +112,9 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     real = None if config.reject_copies is None else load_real_rows(config.reject_copies, spec)
     out, sha256 = out_folder(config, checkpoint), file_sha256(checkpoint)
     request = {**options_of_rows(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
-    folder = RowFolder.open(out, request, len(drawing.labels))
+    usual = "parquet" if spec.delimiter is None else "csv"  # as the training file is
+    name = FILES[usual if config.format == "files" else config.format]
+    folder = RowFolder.open(out, request, len(drawing.labels), name)
     print(precision, flush=True)
     if held := folder.chunks_held():
         print(f"carrying on: {held} {'chunk' if held == 1 else 'chunks'} of {ROWS_PER_CHUNK} rows lie in {out} already")
@@ -120,9 +122,8 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
         x_0, kept, thrown = draw_until_good(drawing, real, folder, guard)
     if not kept:
         raise ValueError("not one row was good enough: every one copies a row of reject_copies=")
-    parquet = config.format == "parquet" or (config.format == "files" and spec.delimiter is None)
     frame = spec.frame(drawing.texts(x_0[kept], kept))
-    file = write_table(out / ("samples.parquet" if parquet else "samples.csv"), frame, spec)
+    file = write_table(out / name, frame, spec)
     summary = {"file": file.name, "rows": len(kept), "columns": [str(name) for name in frame.columns]}
     summary |= {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": sha256, "thrown": thrown}
     summary |= {"given_up": sorted(set(range(len(x_0))) - set(kept)), "request": request}

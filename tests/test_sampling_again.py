@@ -107,6 +107,30 @@ def test_no_good_sample_at_all_is_an_error_that_can_be_mended(joint, draw, capsy
     assert sorted(row["index"] for row in rows(out)) == [0, 1]
 
 
+def test_a_folder_holds_one_format(joint, draw, capsys):
+    """What another format= left would not tell of samples drawn since; once it is moved away nothing is drawn anew."""
+    out = draw(joint, "num_samples=2", "format=coco", "eight_bit_copies=true")
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")}
+    for option, held in (
+        ("format=npz", "annotations.json"),
+        ("format=files", "annotations.json"),
+        ("format=coco", "annotations_8bit.json"),
+    ):
+        draw(joint, "num_samples=2", option, exit_code=2)
+        assert (
+            f"holds {held}, made with another format=: move or delete it, or name another folder"
+            in capsys.readouterr().err
+        )
+    for name in ("annotations.json", "annotations_8bit.json", "images_8bit"):
+        (out / name).rename(out.parent / name)
+    draw(joint, "num_samples=2", "format=npz")
+    draw(joint, "num_samples=2", "format=npz")
+    assert stamps == {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")}
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("dataset.npz", "grid.png", "images", "labels", "manifest.jsonl", "request.json")
+    ]
+
+
 def test_copies_of_training_images_are_drawn_again_however_mirrored(draw, tmp_path):
     checkpoint = write_checkpoint(tmp_path / "plain.pt", PLAIN, hflip=True)
     first = draw(checkpoint, "num_samples=3", out="first")

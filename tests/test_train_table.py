@@ -171,7 +171,7 @@ def test_an_interrupted_call_goes_on_to_other_numbers_and_attempts(run, draw, tm
     assert summaries[0]["thrown"] == summaries[1]["thrown"] >= 1100
 
 
-def test_what_is_asked_for_is_what_comes(run, draw) -> None:
+def test_what_is_asked_for_is_what_comes(run, draw, capsys) -> None:
     """Cells to the letter, a missing one too; classes; Parquet with dtypes."""
     condition = 'condition={age: 40, pay: null, town: "Köln", gain: 0, when: 01.03.2024}'
     found = drawn(draw(run, "num_samples=50", condition, "class_label=b"))
@@ -187,7 +187,15 @@ def test_what_is_asked_for_is_what_comes(run, draw) -> None:
     assert found.smoker.nunique() == 2
     found = drawn(draw(run, "balance={a: 7, c: 2}", out="balanced"))
     assert found.label.value_counts().to_dict() == {"a": 7, "c": 2}
-    frame = pd.read_parquet(draw(run, "num_samples=20", "format=parquet", out="parquet") / "samples.parquet")
+    out = draw(run, "num_samples=20", "format=parquet", out="parquet")
+    frame = pd.read_parquet(out / "samples.parquet")
+    capsys.readouterr()
+    draw(run, "num_samples=20", out="parquet", exit_code=2)  # both files together would be taken for 40 rows
+    assert "holds samples.parquet, made with another format=: move or delete it" in one_error(capsys)
+    (out / "samples.parquet").unlink()
+    assert [path.name for path in sorted(draw(run, "num_samples=20", out="parquet").iterdir())] == [
+        *("samples.csv", "summary.json")
+    ]
     assert frame.age.dtype == "int64"
     assert frame.pay.dtype == "float64"
 
