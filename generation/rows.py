@@ -35,6 +35,7 @@ from diffusion.timesteps import noise_levels
 from generation.naming import out_folder
 from generation.rebuilt import rebuild_table
 from generation.row_folder import FILES, RowFolder
+from generation.shortfall import mend, require_all
 from training.checkpoint import file_sha256
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -105,7 +106,8 @@ class RowDrawing:
 def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -> Path:
     """Write samples.csv or samples.parquet, with the training file's columns and dtypes, and summary.json; the folder.
 
-    An interrupted call is carried on by the same command. ValueError for what a user can mend; Interrupted after a signal.
+    An interrupted call is carried on by the same command. ValueError for what a user can mend; Interrupted after a signal;
+    Incomplete, with the file written, where rows were given up.
     """
     run_config, spec, network = rebuild_table(checkpoint, state, config.weights)
     drawing, precision = build_drawing(config, run_config, spec, state["images"], network)
@@ -121,7 +123,7 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     with InterruptGuard() as guard:
         x_0, kept, thrown = draw_until_good(drawing, real, folder, guard)
     if not kept:
-        raise ValueError("not one row was good enough: every one copies a row of reject_copies=")
+        raise ValueError(f"not one row was good enough, every one copies a row of reject_copies=: {mend(['copy'])}")
     frame = spec.frame(drawing.texts(x_0[kept], kept))
     file = write_table(out / name, frame, spec)
     summary = {"file": file.name, "rows": len(kept), "columns": [str(name) for name in frame.columns]}
@@ -131,6 +133,7 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     folder.forget_chunks()
     if real is not None:
         print(f"copies drawn again: {thrown}; rows given up: {len(x_0) - len(kept)}")
+    require_all(len(kept), len(x_0), ["copy"])
     print(f"done: {len(kept)} rows in {file}, {out / 'summary.json'}")
     return out
 

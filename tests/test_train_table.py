@@ -200,6 +200,20 @@ def test_what_is_asked_for_is_what_comes(run, draw, capsys) -> None:
     assert frame.pay.dtype == "float64"
 
 
+def test_rows_that_are_given_up_are_told_by_the_exit_code(run, draw, capsys) -> None:
+    earlier = draw(run, "num_samples=20", out="earlier") / "samples.csv"
+    capsys.readouterr()
+    out = draw(run, "num_samples=30", f"reject_copies={earlier}", "max_attempts=1", out="later", exit_code=1)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["rows"] == len(drawn(out)) == 30 - len(summary["given_up"]) <= 10
+    told = f"error: only {summary['rows']} of 30 samples were good enough and are written; "
+    assert capsys.readouterr().err.endswith(told + "raise max_attempts= or leave reject_copies= out\n")
+    draw(run, "num_samples=30", f"reject_copies={earlier}", "max_attempts=40", out="later")
+    assert len(drawn(out)) == 30
+    draw(run, "num_samples=20", f"reject_copies={earlier}", "max_attempts=1", out="none", exit_code=2)
+    assert "error: not one row was good enough" in capsys.readouterr().err
+
+
 def test_copies_are_drawn_again(run, draw, tmp_path) -> None:
     """The rows of an earlier call are copies when they are drawn again; the rows that take their place are others."""
     earlier = draw(run, "num_samples=20", out="earlier") / "samples.csv"
