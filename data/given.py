@@ -67,7 +67,8 @@ def load_label_maps(
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
-    masks that nothing named in training (255 for label_255); in a COCO file categories have the names of its labels.
+    masks that nothing named in training (255 for label_255); in a COCO file categories have the names of its labels, and so
+    have the values of a NumPy archive that names them.
     ValueError naming what is no label map, or an image without one.
     """
     found = _find("labels", path, spec, how, images)
