@@ -23,7 +23,7 @@ from scipy.special import gammaln
 from scipy.stats import binom
 
 from eval.group_draws import deal
-from eval.privacy_groups import Dealt, SetGroups
+from eval.privacy_groups import Dealt, SetGroups, stretched
 from eval.shares import ALPHA, Count, Share
 
 NEIGHBOURS = 50  # the n of Carlini et al. 2023, section 4.2
@@ -113,6 +113,8 @@ class Evidence:
         if self.dcr is None:
             return f" (one {thing} of each of {self.groups.train} groups by {by} calibrates)"
         one = f"one {thing} of each of the holdout's {self.groups.holdout} calibrates"
+        if self.dcr.critical >= 1:
+            return f" (groups by {by} too few or too unlike in size to be dealt out; {one})"
         return f" (whole groups by {by} dealt out, not {thing}s; {one})"
 
     @property
@@ -210,8 +212,8 @@ def dcr_share(
     What chance does is seen by dealing the real images out anew to training and holdout, 999 times: so an image that is
     the nearest of hundreds counts as one image. The interval is chance's 95 % around 0.5, moved to the share.
 
-    `groups` are dealt out whole, so many that the training set has its number of images, or nearest to it. What is expected
-    is then the mean of chance: a part of a set of more groups has more of them than as large a set of fewer.
+    `groups` are dealt out whole, as many as there are, and so that the training set has its number of images, or nearly. What
+    is expected is then the mean of chance: of two parts with as many images that with more groups has more near to it.
     """
     t, h = to_train.shape[1], to_holdout.shape[1]
     random = np.random.default_rng(seed)
@@ -220,13 +222,15 @@ def dcr_share(
     if groups is None:
         dealt = [random.permutation(training) for _ in range(RELABELLINGS)]
     else:
-        dealt = [deal(groups.joined, t, random)[mixed] for _ in range(RELABELLINGS)]
+        dealt = [deal(groups.joined, np.arange(t + h) < t, random)[mixed] for _ in range(RELABELLINGS)]
     fewest = min(min(int(names.sum()), t + h - int(names.sum())) for names in (training, *dealt))
     order = _nearest_first(np.concatenate([to_train, to_holdout], axis=1)[:, mixed], fewest)
     value, *others = (_share_nearer(order, names) for names in (training, *dealt))
     chance = np.array(others)
     expected = 0.5 if groups is None else float(chance.mean())
     below, above, critical = (float(q) for q in np.quantile(chance, [0.025, 0.975, 1 - ALPHA]))
+    if groups is not None:
+        below, above, critical = stretched((below, above, critical), expected, training, dealt)
     p_value = float((1 + (chance >= value - 1e-12).sum()) / (1 + RELABELLINGS))
     low, high = max(0.0, value + expected - above), min(1.0, value + expected - below)
     return Share(value, low, high, expected, critical, p_value)

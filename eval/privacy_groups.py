@@ -1,11 +1,34 @@
 """The privacy audit where images come in groups: what is dealt out, and which images calibrate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from eval.group_draws import one_of_each
+from eval.shares import ALPHA
+
+
+def stretched(
+    quantiles: tuple[float, float, float],
+    expected: float,
+    training: Bool[np.ndarray, " r"],
+    dealt: Sequence[Bool[np.ndarray, " r"]],
+) -> tuple[float, float, float]:
+    """Two ends of an interval of chance and a critical share, as far from what is expected as names hardly change.
+
+    Where the sizes of groups let only a share m of the training images change names, compared with images that are dealt
+    out freely, copies move chance, too, and only m of what they do shows. Nothing does where the names as they are come
+    up in a hundredth of the deals or more, as no rank among these is lower: then 0, 1 and 1.
+    """
+    same = sum(np.array_equal(names, training) for names in dealt)
+    kept = float(np.mean([names[training].mean() for names in dealt]))
+    moved = min(1.0, (1 - kept) / (1 - float(training.mean())))
+    if (1 + same) / (1 + len(dealt)) >= ALPHA:
+        return 0.0, 1.0, 1.0
+    below, above, critical = (min(1.0, max(0.0, expected + (q - expected) / moved)) for q in quantiles)
+    return below, above, critical
 
 
 @dataclass(frozen=True)
