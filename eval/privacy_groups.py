@@ -54,7 +54,7 @@ class SetGroups:
         return Dealt(self.by, int(self.train.max()) + 1, 0 if self.holdout is None else int(self.holdout.max()) + 1)
 
     @property
-    def joined(self) -> Int[np.ndarray, " t+h"]:
+    def joined(self) -> Int[np.ndarray, " r"]:
         """The groups of the training images, then of the holdout's, in one count."""
         assert self.holdout is not None
         return np.concatenate([self.train, self.holdout + self.dealt.train])
