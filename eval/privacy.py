@@ -120,13 +120,14 @@ class Evidence:
     @property
     def _reason(self) -> str:
         copies, dcr = self.copies, self.dcr
+        new = "" if self.groups is None else f"; new {self.thing}s of the training groups would fail, too"
         if self.copied:
             reason = f"{copies.value:.1%} stand out as near to one training {self.thing}, {copies.expected:.1%} would by chance"
-            return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout")
+            return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout") + new
         if self.verdict == "fails":
             assert dcr is not None
             chance = f"{100 * dcr.expected:.0f} % would by chance"
-            return f"{dcr.value:.1%} are nearer to the training {self.thing}s than to as many others, {chance}"
+            return f"{dcr.value:.1%} are nearer to the training {self.thing}s than to as many others, {chance}{new}"
         blurred = (
             f"; nearer to real {self.thing}s in general, as smoother ones are" if self.near.p_value < ALPHA else ""
         )

@@ -201,6 +201,7 @@ def test_memorisers_of_scenes_fail():
         replayed = train[0][np.random.default_rng(seed).integers(0, 96, 40)] + noise
         evidence = judged(replayed, train, holdout, True, seed)
         assert evidence.verdict == "fails"
+        assert evidence.dcr is not None
         assert evidence.dcr.p_value < ALPHA
         assert evidence.copies.p_value < ALPHA
 
@@ -212,8 +213,10 @@ def test_new_images_of_training_scenes_are_reported():
     random = np.random.default_rng(2)
     new = centres[random.integers(0, 24, 60)] + 0.1 * random.standard_normal((60, 3))
     evidence = judged(new, train, holdout, True)
+    assert evidence.dcr is not None
     assert evidence.dcr.value > 0.9
     assert evidence.verdict == "fails"
+    assert "; new images of the training groups would fail, too (whole groups" in evidence.words
 
 
 def test_a_few_copies_more_than_it_names_are_seen_and_a_few_less_are_not():
@@ -235,6 +238,7 @@ def test_groups_that_cannot_be_dealt_out_leave_the_test_without_a_word():
     for sizes in ([2] * 20, [4] * 20), ([5] * 3, [5] * 3):
         train, holdout = scenes(sizes[0], 0), scenes(sizes[1], 1)
         evidence = judged(train[0], train, holdout, True)
+        assert evidence.dcr is not None
         assert evidence.dcr.value == evidence.dcr.critical == 1
         assert evidence.dcr.p_value > ALPHA
         assert "too few or too unlike in size to be dealt out" in evidence.words

@@ -58,7 +58,8 @@ def test_a_field_of_the_records_and_a_column_are_the_same_groups(arguments, tmp_
         groups = comparison.real.groups_of()
         assert groups is not None
         assert groups.tolist() == [ord(scene) - ord("a") for scene in SCENES["real"]]
-        assert comparison.real.groups_of([3, 4, 15]).tolist() == [0, 0, 1]
+        assert comparison.real.groups is not None
+        assert comparison.real.groups.of([3, 4, 15]).tolist() == [0, 0, 1]
         assert comparison.synthetic.groups is None
     (tmp_path / "coco.json").rename(tmp_path / "real" / "annotations.json")
     assert opened(arguments, "holdout=null", "group=scene").groups == {"by": "scene", "real": 9}
@@ -160,7 +161,7 @@ def test_the_domain_encoder_and_the_figures_share_no_group():
 
 
 def test_a_class_needs_images_on_both_sides_of_its_splits():
-    labels = Labels({"class": ["one"] * 14 + ["other"] * 14})
+    labels = Labels({"class": [*["one"] * 14, *["other"] * 14]})
     found, notes = split_classes(labels, labels, np.arange(28), lambda rows: 6 if rows[0] == 0 else 5)
     assert [c.name for c in found] == ["one"]
     assert notes[0].startswith("No figures by class for other (14 real, 14 synthetic)")
