@@ -75,21 +75,29 @@ def score(comparison: Comparison) -> Scores:
     features = Sets(real, synthetic, held_out, seen, set_groups(comparison, kept)) if fresh else None
     privacy = audit_comparison(comparison, features, extractor.description, membership)
     figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
-    remarks = [*_groups_note(comparison, frechet.equal_n.n), *remarks, *holdout_note(comparison), *few]
+    remarks = [
+        *_groups_note(comparison, sorted({figure.equal_n.n for figure in figures})),
+        *remarks,
+        *holdout_note(comparison),
+        *few,
+    ]
     return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), remarks)
 
 
-def _groups_note(comparison: Comparison, n: int) -> list[str]:
+def _groups_note(comparison: Comparison, sizes: list[int]) -> list[str]:
     """What is kept together, and at what n the floors then stand."""
     groups = comparison.groups
     if groups is None:
         return []
     held = (
-        f", {groups['holdout']} among the {len(comparison.holdout or ())} of the holdout" if "holdout" in groups else ""
+        ""
+        if comparison.holdout is None
+        else f", {groups['holdout']} among the {len(comparison.holdout)} of the holdout"
     )
+    stand = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     found = (
         f"Images of one {groups['by']} are kept together: {groups['real']} groups among the {len(comparison.real)} real "
-        f"images{held}. The floors stand at n = {n}, with no group on both sides."
+        f"images{held}. The floors stand at n = {stand}, with no group on both sides."
     )
     few = f" {groups['real']} groups are few: the splits behind the floors are much alike."
     return [found + few if groups["real"] < FEW_GROUPS else found]
