@@ -26,10 +26,11 @@ from diffusion.timesteps import noise_levels, start_levels
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
 from generation.naming import out_folder
-from generation.output import finish, write_samples, write_trajectory
+from generation.output import finish, missing_samples, reasons_of, require_one_format, write_samples, write_trajectory
 from generation.rebuilt import reading, rebuild
 from generation.request import digest, make_request
 from generation.rows import sample_rows
+from generation.shortfall import require_all
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -41,7 +42,7 @@ def sample(config: SampleConfig) -> Path:
     """Write what `config` asks for; return the folder.
 
     Sample i depends on (checkpoint, what was given, sampler, seed, i) alone. ValueError for what a user can mend;
-    Interrupted after a signal.
+    Interrupted after a signal; Incomplete, with what was made kept, where no attempt at some of them was good enough.
     """
     checkpoint = find_checkpoint(config.ckpt)
     state = load_checkpoint(checkpoint)
@@ -68,6 +69,7 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
     out = out_folder(config, checkpoint)
     origin = {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": file_sha256(checkpoint)}
     given = {**request.digests(), "reject_copies_sha256": digest(judge.real.rows) if judge.real else None}
+    require_one_format(out, config)
     done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
@@ -75,6 +77,8 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
     made = finish(out, config, spec, how, len(request))
     if config.trajectory:
         made.append(write_trajectory(out, drawing))
+    missing = missing_samples(out, len(request))
+    require_all(len(request) - len(missing), len(request), reasons_of(missing))
     print(f"done: {', '.join(map(str, made))}")
     return out
 

@@ -55,7 +55,8 @@ class SampleConfig:
     images, labels, mask: folders, or one file; label maps and masks go by the names of their images, one image file is
     for all. They are image files; or, where the path holds none, what the model was trained on: `images` are NIfTI
     volumes, DICOM files or NumPy archives, read with the settings of training, `labels` and `mask` NIfTI masks. `labels`
-    may also be a COCO file, whose categories are called as the model's labels. Image files in folders named as classes
+    may also be a COCO file, whose categories are called as the model's labels, or a NumPy archive as format=npz writes it.
+    Image files in folders named as classes
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.

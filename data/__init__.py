@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data import mri, sar
-from data.image_set import LoadedImages, Progress
+from data.image_set import ImageSet, LoadedImages, Progress
 from data.images import load_listed
 from data.readers import READERS
 from data.simulated import load_simulated
@@ -56,6 +56,6 @@ def load_data(config: Any, *, cache_dir: Path, progress: Progress | None = None)
 
 def load_images(config: Any, *, cache_dir: Path, progress: Progress | None = None) -> LoadedImages:
     """`load_data` of a config that is one of images."""
-    loaded = load_data(config, cache_dir=cache_dir, progress=progress)
-    assert isinstance(loaded, LoadedImages)
+    loaded: Any = load_data(config, cache_dir=cache_dir, progress=progress)
+    assert isinstance(loaded.train, ImageSet)
     return loaded

@@ -69,7 +69,8 @@ def load_label_maps(
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
     masks that nothing named in training (255 for label_255): all of them one or the other. In a COCO file categories
-    have the names of its labels. ValueError naming what is no label map, or may mean either, or an image without one.
+    have the names of its labels, and so have the values of a NumPy archive that names them. ValueError naming what is
+    no label map, or may mean either, or an image without one.
     """
     found = _find("labels", path, spec, how, images)
     seen = {given.where: _values(given) for given in found if not given.numbered}

@@ -1,8 +1,8 @@
 """What lies at a path that a user gives to sampling: image files, or what the model's own reader reads, one by one.
 
 Image files go by their names below the folder without suffix ("cat/000001"), slices by their reader's names
-("hippocampus_001/0012"), records of a COCO file by their file_name without suffix. In a folder that holds image files
-all else is left alone.
+("hippocampus_001/0012"), records of a COCO file by their file_name without suffix, items of an archive by its `name`.
+In a folder that holds image files all else is left alone.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ from data.listing import files_at
 from data.masks import MasksConfig, images_among
 from data.nifti import NiftiConfig, list_nifti
 from data.nifti_names import SUFFIXES, known_masks, volumes_among
+from data.npz import NpzConfig, list_npz
 from data.readers import READERS
 
 OWN_FILES = {  # what is no image file: what it is called, and how its name ends (of DICOM files in any way)
@@ -92,13 +93,17 @@ def training_masks(path: str, how: FolderConfig) -> str | None:
 
 
 def find_labels(option: str, path: str, spec: ImageSpec, how: FolderConfig, images: str | None) -> list[Given]:
-    """The label maps, or the masks, at `path`: image files, NIfTI masks where `how` reads NIfTI, for labels= also a COCO file.
+    """The label maps, or the masks, at `path`: image files, NIfTI masks where `how` reads NIfTI, for labels= also a COCO
+    file or a NumPy archive.
 
     `images`: the path of the volumes that they belong to, whose masks are found as in training; None: nothing of the
     kind. ValueError that begins with `option`=.
     """
-    if option == "labels" and path.lower().endswith(".json") and Path(path).expanduser().is_file():
-        return _of_coco(path, spec, how.label_from if isinstance(how, CocoConfig) else "masks")
+    if option == "labels" and Path(path).expanduser().is_file():
+        if path.lower().endswith(".json"):
+            return _of_coco(path, spec, how.label_from if isinstance(how, CocoConfig) else "masks")
+        if path.lower().endswith(".npz"):
+            return _of_archive(path, spec, how)
     files = _image_files(option, path, how, ("nifti",))
     if files is not None:
         return [_of_file(option, name, file, partial(_plane_of, file)) for name, file in files.items()]
@@ -223,6 +228,32 @@ def _of_coco(path: str, spec: ImageSpec, label_from: str) -> list[Given]:
         attributes = {key: value for key in spec.attributes if (value := fact(record, key)) is not None}
         found.append(Given(name, f"labels={path}: {record['file_name']}", read, attributes, numbered=True))
     return found
+
+
+def _of_archive(path: str, spec: ImageSpec, how: FolderConfig) -> list[Given]:
+    """The label maps of a NumPy archive; values that it names are labels by these names."""
+    config = _for_path(how, path) if isinstance(how, NpzConfig) else NpzConfig(path=path)
+    with naming(f"labels={path}"):
+        listing = list_npz(config)
+        if not listing.label_names:
+            raise ValueError("no array called label_map in it")
+    names = listing.label_names
+    if names[1:] == [f"label_{k}" for k in range(1, len(names))]:  # for want of others
+        return [_of_entry("labels", path, entry, how, partial(_labels_of, entry)) for entry in listing.entries]
+    read = partial(_by_name, names=names, known=spec.label_names)
+    found = [_of_entry("labels", path, entry, how, partial(read, entry)) for entry in listing.entries]
+    return [replace(given, numbered=True) for given in found]
+
+
+def _by_name(entry: Entry, names: list[str], known: list[str]) -> UInt8[np.ndarray, "h w"]:
+    """The label map of an entry with the numbers that its labels have in `known`."""
+    label_map, number = _labels_of(entry), np.zeros(256, np.uint8)
+    for value in np.unique(label_map):
+        name = names[value] if value < len(names) else f"label_{value}"
+        if name not in known:
+            raise ValueError(f"the label {name} is no label of this checkpoint ({', '.join(known[1:])})")
+        number[value] = known.index(name)
+    return number[label_map]
 
 
 def _rasterised(record: Row, own: list[Row], label_of: dict[int, int], label_from: str) -> UInt8[np.ndarray, "h w"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from data.intensity import IntensityConfig
 from data.label_encoding import LabelEncodingConfig, decode, encode, num_channels
+from data.loaded_set import LoadedSet
 
 Progress = Callable[[str, int, int], None]  # progress(what, done, total), called after each image
 # Settings that shape no stored pixel, and so are not part of a cache's key.
@@ -232,23 +233,7 @@ class ImageSet:
         return ImageSet(self.pixels, labels, [self.names[i] for i in chosen], self.spec, self.rows[chosen])
 
 
-@dataclass
-class LoadedImages:
-    """What `load_images` returns: the sets, what was seen, and the files that were left out.
-
-    `val` may be empty. `report` is a paragraph for people. `skipped` holds (file, reason) where data.on_error=skip.
-    `key` identifies the training images by content and order: a run may be resumed on the same key only.
-    """
-
-    train: ImageSet
-    val: ImageSet
-    report: str
-    skipped: list[tuple[str, str]]
-    key: str
-
-    def keep_first(self, count: int) -> None:
-        """Train on the first `count` images alone, where there are more."""
-        self.train = self.train.subset(range(min(count, len(self.train))))
+LoadedImages = LoadedSet[ImageSet]
 
 
 def to_integers(x: Float[Tensor, "..."], dtype: str) -> UInt[np.ndarray, "..."]:

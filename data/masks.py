@@ -14,7 +14,7 @@ from data.decode import decode
 from data.folder import MISSING, FolderConfig, is_image, is_lossy, read_image
 from data.item import Entry, Item, Listing
 from data.listing import existing_folder, file_digest, names_below, select_items, sha256, without_masks
-from data.palette import MOST, Value, found_palette, numbered, read_palette
+from data.palette import MOST, NAMES_FILE, Value, found_palette, names_file, numbered, read_palette
 
 ENDS = ("", "_mask", "_seg", "_label", "_labels")
 
@@ -54,7 +54,7 @@ def list_masks(config: MasksConfig) -> Listing:
     folder, mask_folder = existing_folder(config.path), existing_folder(config.masks)
     together = folder.resolve() == mask_folder.resolve()
     names = images_among(names_below(folder), folder, mask_folder)
-    names = [name for name in names if PurePosixPath(name).name != "labels.json"]
+    names = [name for name in names if PurePosixPath(name).name != NAMES_FILE]
     images, foreign = [name for name in names if is_image(name)], [name for name in names if not is_image(name)]
     if not images:
         raise ValueError(f"no images in {folder} beside the masks")
@@ -99,9 +99,7 @@ def _masks_of(image: str, found: Mapping[str, list[str]], together: bool) -> lis
 
 def _labels(config: MasksConfig, folder: Path, masks: list[str]) -> tuple[list[str], dict[Value, int]]:
     """The names of the labels, and the label of each value of a mask."""
-    path = Path(config.palette).expanduser() if config.palette is not None else None
-    if path is None:
-        path = next((p for p in (folder / "labels.json", folder.parent / "labels.json") if p.is_file()), None)
+    path = names_file(folder) if config.palette is None else Path(config.palette).expanduser()
     if path is not None:
         return numbered(read_palette(path))
     seen: set[Value] = set()

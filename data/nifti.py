@@ -29,8 +29,9 @@ from data.intensity import IntensityConfig
 from data.item import BACKGROUND, Entry, Item, Listing
 from data.libraries import medical
 from data.listing import select_items, sha256
-from data.nifti_names import bids_subject, find_mask, patient_of, stem, volume_names, with_channels
+from data.nifti_names import bids_subject, find_mask, patient_of, read_label_names, stem, volume_names, with_channels
 from data.nifti_volume import AXES, Source, Volume, pixel_spacing, read_volume, slices_along
+from data.palette import NAMES_FILE
 from data.percentiles import checked_percentiles
 
 UNLIKE = 3.0  # between the greatest values of two volumes of one kind; beyond, the scanner's units mean nothing
@@ -50,7 +51,8 @@ class NiftiConfig(FolderConfig):
     `volume_index`: which volume of a 4-D file (None: each is a channel). `percentiles`: [low, high], as [0.5, 99.5]:
     each channel of each volume is scaled linearly so that these percentiles of it become 0 and 1, for scanners whose
     units mean nothing (MR). `nodata`: takes the place of NaN before that.
-    `label_names`: of the mask's values 1, 2, ...; None: label_1, label_2, ... `square_pixels`: resample slices of
+    `label_names`: of the mask's values 1, 2, ...; None: as labels.json in or beside `labels` names them, {"1": "head"},
+    else label_1, label_2, ... `square_pixels`: resample slices of
     unequal spacing to the finer of the two.
     """
 
@@ -141,13 +143,16 @@ def list_nifti(config: NiftiConfig, *, are_masks: bool = False) -> Listing:
     once here, and those that cannot be used are foreign. All items are of one type, the narrowest that holds every
     volume's values. ValueError where a folder or argument is wrong or nothing is left.
     """
-    found, foreign = _look(config, are_masks)
+    named = config.label_names
+    if named is None and config.labels is not None:
+        named = read_label_names(config.labels)
+    found, foreign = _look(config, are_masks, named)
     dtype = np.result_type(*{volume.dtype for volume in found}) if found else np.dtype(np.uint8)
     entries = [entry for volume in found for entry in _entries(volume, dtype, config)]
     if found and not entries:
         raise ValueError(f"data.empty_slices={config.empty_slices}: all slices of the {len(found)} volumes are empty")
     top = max((volume.top for volume in found), default=0)
-    names = config.label_names or [f"label_{k + 1}" for k in range(top)]
+    names = named or [f"label_{k + 1}" for k in range(top)]
     listing = Listing(
         sorted(entries, key=lambda entry: entry.name),
         sorted(foreign),
@@ -169,8 +174,8 @@ def _unlike(found: list[_Found]) -> list[str]:
     return [f"the volumes' greatest values go from {min(peaks):g} to {max(peaks):g} ({mend})"]
 
 
-def _look(config: NiftiConfig, are_masks: bool) -> tuple[list[_Found], list[tuple[str, str]]]:
-    """Read every volume once; (name, reason) of what cannot be used."""
+def _look(config: NiftiConfig, are_masks: bool, named: list[str] | None) -> tuple[list[_Found], list[tuple[str, str]]]:
+    """Read every volume once; (name, reason) of what cannot be used, as masks whose values have none of the names."""
     medical("nibabel")
     found = []
     folder, names, foreign = volume_names(config.path, config.labels, config.pattern)
@@ -181,8 +186,9 @@ def _look(config: NiftiConfig, are_masks: bool) -> tuple[list[_Found], list[tupl
             volume = read_volume(source)
             slices = {axis: _kept(volume, axis, config) for axis in config.axes}
             top = 0 if volume.mask is None else int(volume.mask.max())
-            if config.label_names is not None and top > len(config.label_names):
-                raise UnusableImageError(f"its mask holds {top}, data.label_names names 1..{len(config.label_names)}")
+            if named is not None and top > len(named):
+                where = NAMES_FILE if config.label_names is None else "data.label_names"
+                raise UnusableImageError(f"its mask holds {top}, {where} names 1..{len(named)}")
             peak = float(volume.image.max())
             patient = patient_of(name, shared, cases)
             found.append(_Found(name, patient, source, slices, volume.image.dtype, peak, top))

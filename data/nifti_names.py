@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Set
 from contextlib import suppress
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.decode import UnusableImageError
 from data.listing import existing_folder, files_at, place_below, without_masks
+from data.palette import MOST, NAMES_FILE, names_file, read_palette
 
 SUFFIXES = (".nii.gz", ".nii")
 MASK_ENDS = ("_seg", "_mask", "_label", "_labels", "-seg", "-mask", "-label", "-labels")
@@ -20,11 +21,13 @@ BIDS_SUBJECT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
 def volume_names(path: str, labels: str | None, pattern: str) -> tuple[Path, list[str], list[tuple[str, str]]]:
     """The folder of the volumes at `path`, the names in it of those that fit `pattern`, and (name, reason) of other files.
 
-    Masks in `labels`, and volumes that do not fit, are neither. ValueError where there is no volume or no such folder.
+    Masks in `labels` with the file of their names, and volumes that do not fit, are neither.
+    ValueError where there is no volume or no such folder.
     """
     folder, names = files_at(path)
     if labels is not None:
         names = volumes_among(names, folder, mask_place(labels))
+        names = [name for name in names if PurePosixPath(name).name != NAMES_FILE]
     foreign = [(name, "not a NIfTI volume by its name") for name in names if not name.lower().endswith(SUFFIXES)]
     chosen = [name for name in names if name.lower().endswith(SUFFIXES) and fnmatch(name, pattern)]
     if not chosen:
@@ -60,6 +63,22 @@ def mask_place(labels: str) -> Path:
     """The folder of the masks, or a mask that is a file of its own."""
     file = Path(labels).expanduser()
     return file if file.is_file() else existing_folder(labels)
+
+
+def read_label_names(labels: str) -> list[str] | None:
+    """What labels.json in or beside `labels` calls the values 1, 2, ... of the masks, label_2 where it leaves 2 out.
+
+    None where there is no such file; ValueError where it names no numbers.
+    """
+    place = mask_place(labels)
+    file = names_file(place.parent if place.is_file() else place)
+    if file is None:
+        return None
+    named = {value: name for name, value in read_palette(file).items()}
+    numbers = [value for value in named if isinstance(value, int)]
+    if len(numbers) < len(named) or max(numbers) > MOST:
+        raise ValueError(f"{file}: masks hold numbers up to {MOST}, which alone it may name (or data.label_names does)")
+    return [named.get(value, f"label_{value}") for value in range(1, max(numbers) + 1)]
 
 
 def stem(name: str) -> str:

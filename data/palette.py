@@ -10,6 +10,12 @@ from data.item import BACKGROUND
 MOST = 255  # labels in a map
 Value = int | tuple[int, int, int]  # of a mask's pixel: a number or a colour
 ZEROS = (0, (0, 0, 0))
+NAMES_FILE = "labels.json"
+
+
+def names_file(masks: Path) -> Path | None:
+    """labels.json in the folder of the masks or beside it; None where there is none."""
+    return next((file for file in (masks / NAMES_FILE, masks.parent / NAMES_FILE) if file.is_file()), None)
 
 
 def read_palette(path: Path) -> dict[str, Value]:

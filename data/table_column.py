@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from data.table_cells import is_boolean, is_whole
 from data.table_dates import read_date, to_counts, to_moments, to_texts
 from data.table_numbers import is_number, write_number, write_whole
-from data.table_transform import forward
+from data.table_transform import ends, forward
 
 NUMERIC = ("number", "integer", "date")
 CATEGORICAL = ("categorical", "boolean")
@@ -90,6 +90,15 @@ class Column:
     def origin(self) -> int:
         """What integers and dates count from, so that float64 holds those beyond 2^53 too."""
         return 0 if self.kind == "number" else int(self.low)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest training number that is no point, counted from `origin`.
+
+        A frequent -1 that means "none" says nothing of how low the other numbers may be.
+        """
+        known = ends(self.transform) if self.transform else None
+        return known or (float(self.low - self.origin), float(self.high - self.origin))
 
     @property
     def categories(self) -> int:

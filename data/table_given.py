@@ -66,18 +66,19 @@ def _cell(column: Column, value: Any, allow_outside: bool) -> str | None:
     try:
         if not column.is_numeric:
             return column.code_texts(column.codes([text]))[0]
-        numbers, _ = column.numbers_and_codes([text])
+        numbers, codes = column.numbers_and_codes([text])
     except MisfitError as error:
         values = list(map(str, column.values if column.others else column.number_texts(np.array(column.points))))
         known = ", ".join(values[:10]) + (", ..." if len(values) > 10 else "")
         said = f"; the column knows {known}" if known else ""
         near = nearest(text, values) if text is not None and not column.is_numeric else ""
         raise ValueError(f"condition: {column.name}: {error}{said}{near}") from None
-    if text is not None and not allow_outside:
-        ends = np.array([column.low - column.origin, column.high - column.origin], np.float64)
-        if not ends[0] <= numbers[0] <= ends[1]:
-            low, high = column.number_texts(ends)
+    if column.has_number and codes[0] == 0 and not allow_outside:
+        least, greatest = column.ends
+        if not least <= numbers[0] <= greatest:
+            low, high, *points = map(str, column.number_texts(np.array([least, greatest, *column.points])))
+            beside = f" or are {', '.join(points)}" if points else ""
             raise ValueError(
-                f"condition: {column.name}={text} lies beyond the training rows, which go from {low} to {high}"
+                f"condition: {column.name}={text} lies beyond the training rows, which go from {low} to {high}{beside}"
             )
     return column.number_texts(numbers)[0]

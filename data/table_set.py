@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from data.loaded_set import LoadedSet
 from data.table_spec import Encoded, TableSpec
 
 
@@ -70,20 +71,4 @@ class TableSet:
         return TableSet(self.numbers[chosen], self.codes[chosen], classes, names, self.spec)
 
 
-@dataclass
-class LoadedTable:
-    """What `load_table` returns: the sets, what was seen, and the rows that were left out.
-
-    `val` may be empty. `report` is for people. `skipped` holds (row, reason). `key` identifies the training rows by the
-    file's content and the config: a run may be resumed on the same key only.
-    """
-
-    train: TableSet
-    val: TableSet
-    report: str
-    skipped: list[tuple[str, str]]
-    key: str
-
-    def keep_first(self, count: int) -> None:
-        """Train on the first `count` rows alone, where there are more."""
-        self.train = self.train.subset(range(min(count, len(self.train))))
+LoadedTable = LoadedSet[TableSet]

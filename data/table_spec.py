@@ -90,10 +90,7 @@ class TableSpec:
         if self.allow_outside:
             return None
         columns = [column for column in self.learnt if column.has_number]
-        ends = [
-            bounds(float(c.low - c.origin), float(c.high - c.origin), c.transform) if c.transform else (-np.inf, np.inf)
-            for c in columns
-        ]
+        ends = [bounds(*c.ends, c.transform) if c.transform else (-np.inf, np.inf) for c in columns]
         return [[low for low, _ in ends], [high for _, high in ends]]
 
     @property
@@ -193,13 +190,14 @@ class TableSpec:
         return texts
 
     def _clipped(self, values: Float[np.ndarray, " n"], column: Column) -> Float[np.ndarray, " n"]:
-        """To the training range; under `allow_outside` to what the dtype holds, and what never was negative stays so."""
-        low, high = column.low, column.high
-        if self.allow_outside:
-            low, high = 0 if low >= 0 else -np.inf, np.inf
-            if is_whole(column.dtype):
-                limits = np.iinfo(column.dtype.lower().partition("[")[0])
-                low, high = max(low, int(limits.min)), int(limits.max)
+        """To the training range of what is no point; under `allow_outside` to what the dtype holds, and what never was
+        negative stays so."""
+        if not self.allow_outside:
+            return np.clip(values, *column.ends)
+        low, high = 0 if column.ends[0] >= -column.origin else -np.inf, np.inf
+        if is_whole(column.dtype):
+            limits = np.iinfo(column.dtype.lower().partition("[")[0])
+            low, high = max(low, int(limits.min)), int(limits.max)
         return np.clip(values, float(low - column.origin), float(high - column.origin))
 
     def frame(self, texts: Texts) -> "pd.DataFrame":

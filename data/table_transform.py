@@ -4,7 +4,7 @@
   it owns an interval of probabilities as wide as its share of the rows, in which its rows are spread at random (the
   distributional transform, Rueschendorf, J. Stat. Plan. Inference 139, 2009), and every probability inside it leads
   back to exactly that value. Between two values that are no mass points numbers are interpolated.
-- standard: (x - mean) / std. minmax: to [-1, 1].
+- standard: (x - mean) / std. minmax: to [-1, 1]. Both keep the range that they were fitted on, as `low` and `high`.
 """
 
 from collections.abc import Mapping
@@ -25,17 +25,15 @@ def fit(numbers: Float[np.ndarray, " n"], name: str) -> dict[str, Any]:
     """The transform `name` of finite numbers, two or more of them different."""
     low, high = float(numbers.min()), float(numbers.max())
     assert low < high
+    if name == "quantile":
+        return _fit_quantile(numbers)
     if name == "minmax":
-        return {"name": name, "shift": low / 2 + high / 2, "scale": high / 2 - low / 2}
-    if name == "standard":
+        shift, scale = low / 2 + high / 2, high / 2 - low / 2
+    else:
+        assert name == "standard"
         unit = (numbers - low) / (high - low)  # squares of the numbers themselves may underflow
-        return {
-            "name": name,
-            "shift": low + float(unit.mean()) * (high - low),
-            "scale": float(unit.std()) * (high - low),
-        }
-    assert name == "quantile"
-    return _fit_quantile(numbers)
+        shift, scale = low + float(unit.mean()) * (high - low), float(unit.std()) * (high - low)
+    return {"name": name, "shift": shift, "scale": scale, "low": low, "high": high}
 
 
 def find_points(numbers: Float[np.ndarray, " n"], *, few: int, share: float) -> tuple[list[float], bool]:
@@ -76,6 +74,13 @@ def settled(x: Float[np.ndarray, " n"], transform: Mapping[str, Any]) -> Float[n
     knot = np.clip(np.searchsorted(begin, u, side="right") - 1, 0, len(begin) - 1)
     inside = (begin[knot] <= u) & (u <= end[knot]) & (begin[knot] < end[knot])
     return np.where(inside, ndtri((begin + end) / 2)[knot], x)
+
+
+def ends(transform: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The least and the greatest number that it was fitted on; None where a checkpoint from before that does not say."""
+    if transform["name"] == "quantile":
+        return transform["values"][0], transform["values"][-1]
+    return (transform["low"], transform["high"]) if "low" in transform else None
 
 
 def bounds(low: float, high: float, transform: Mapping[str, Any]) -> tuple[float, float]:

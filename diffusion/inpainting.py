@@ -51,9 +51,10 @@ def require_repaint(config: InpaintConfig, sampler: SamplerConfig) -> None:
     """Refuse what RePaint cannot walk with."""
     if config.method != "repaint":
         return
-    if sampler.name == "heun":
+    if not sampler.SINGLE_STEPS:
         raise ValueError(
-            "inpaint.method=repaint takes single steps, which sampler=heun does not have: use sampler=ddpm or ddim"
+            f"inpaint.method=repaint takes single steps, which sampler={sampler.name} does not have: use sampler=ddpm "
+            "or ddim"
         )
     if config.resamplings > 1 and config.jump_length >= sampler.num_inference_steps:
         steps = f"sampler.num_inference_steps={sampler.num_inference_steps}"
@@ -103,8 +104,10 @@ def repaint(
         generators: Generators = None,
         callback: Callback | None = None,
     ) -> Items:
-        if config.name == "heun":
-            raise ValueError("sampler: RePaint takes single steps, which heun does not have; use ddpm or ddim")
+        if not config.SINGLE_STEPS:
+            raise ValueError(
+                f"sampler: RePaint takes single steps, which {config.name} does not have; use ddpm or ddim"
+            )
         alpha, sigma = levels.alpha.tolist(), levels.sigma.tolist()
         for i, j in pairwise(jump_path(len(levels.t), jump_length, resamplings)):
             if j > i:

@@ -31,7 +31,7 @@ from diffusion.kernel import Kernel, Run
 from diffusion.losses import Losses, loss_weights
 from diffusion.noise import RowNoise
 from diffusion.samplers.config import SamplerConfig
-from diffusion.samplers.mixed import hardened, mixed, require_single_steps
+from diffusion.samplers.mixed import hardened, mixed, require_one_call
 from diffusion.schedules import Schedule
 from diffusion.thresholding import DYNAMIC_ROWS, Bounds
 from diffusion.timesteps import stratified_timesteps
@@ -114,7 +114,7 @@ class MixedProcess:
     def require_sampler(self, config: SamplerConfig) -> None:
         """Refuse a sampler that cannot draw these rows, with a ValueError."""
         if self.columns.category_sizes and self.kind.draw_step is not None:
-            require_single_steps(config)
+            require_one_call(config)
         if config.threshold == "dynamic":
             raise ValueError(DYNAMIC_ROWS)
 

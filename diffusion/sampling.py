@@ -42,12 +42,7 @@ def sample(
         raise ValueError(f"strength: {strength} has no effect without an image to start from")
     kernel = kernel or Kernel()
     levels = start_levels(noise_levels(schedule, config.num_inference_steps, config.spacing), strength)
-    if config.threshold == "static":
-        denoiser = static_threshold(denoiser, kernel.bounds)
-    elif config.threshold == "dynamic":
-        if len(shape) == 2:
-            raise ValueError(DYNAMIC_ROWS)
-        denoiser = dynamic_threshold(denoiser, config.threshold_quantile)
+    denoiser = _thresholded(denoiser, config, kernel, rows=len(shape) == 2)
     if wrap_denoiser is not None:
         denoiser = wrap_denoiser(denoiser)
     std = (levels.alpha[0] ** 2 + levels.sigma[0] ** 2).sqrt().item()  # of x_t for data of unit variance
@@ -59,3 +54,14 @@ def sample(
     if wrap_sampler is not None:
         run = wrap_sampler(run)
     return run(denoiser, x, levels, cond, config=config, generators=generators, callback=callback)
+
+
+def _thresholded(denoiser: Denoiser, config: SamplerConfig, kernel: Kernel, *, rows: bool) -> Denoiser:
+    """The denoiser kept in the range of the data as the config says."""
+    if config.threshold == "static":
+        return static_threshold(denoiser, kernel.bounds)
+    if config.threshold == "dynamic":
+        if rows:
+            raise ValueError(DYNAMIC_ROWS)
+        return dynamic_threshold(denoiser, config.threshold_quantile)
+    return denoiser

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from eval.comparison import Comparison, Side
+from eval.config import MIN_REAL
 from eval.distributions import kolmogorov
+from eval.floor import smaller_half
 from eval.label_boxes import SIZES, box_rows
 from eval.labels import Labels
 from eval.measure import Measurement
@@ -32,13 +34,16 @@ def measure_bias(comparison: Comparison, real: Labels, synthetic: Labels) -> Bia
     """Brightness always, and whatever labels both sides have."""
     measurements, shares = [_intensity(comparison)], {}
     for name in sorted(real.attributes.keys() & synthetic.attributes.keys()):
-        known = [[value for value in side.attributes[name] if value is not None] for side in (real, synthetic)]
+        rows = [[i for i, value in enumerate(side.attributes[name]) if value is not None] for side in (real, synthetic)]
+        known = [
+            [str(side.attributes[name][i]) for i in own] for side, own in zip((real, synthetic), rows, strict=True)
+        ]
         values = sorted({*known[0], *known[1]})
         shared = set(known[0]) & set(known[1])  # without any, the two sides name different things
-        if shared and 1 < len(values) <= MOST_VALUES and len(known[0]) >= 6 and len(known[1]) >= 3:
+        if shared and 1 < len(values) <= MOST_VALUES and _enough(comparison, rows[0]) and len(known[1]) >= 3:
             kind = name if name == "class" else f"attribute_{name}"
             one, other = (_one_hot(side, values) for side in known)
-            measurements += _frequencies(kind, one, other, "labels")
+            measurements += _frequencies(kind, one, other, "labels", comparison.real.groups_of(rows[0]))
             shares[kind] = _shares(one, other, values)
     if real.boxes is not None and synthetic.boxes is not None:
         categories = sorted(
@@ -46,15 +51,23 @@ def measure_bias(comparison: Comparison, real: Labels, synthetic: Labels) -> Bia
         )
         one = box_rows(real.boxes, comparison.real, categories)
         other = box_rows(synthetic.boxes, comparison.synthetic, categories)
-        if len(one.count) >= 6 and len(other.count) >= 3:
+        boxed = [i for i, boxes in enumerate(real.boxes) if boxes is not None]
+        groups = comparison.real.groups_of(boxed)
+        if _enough(comparison, boxed) and len(other.count) >= 3:
             measurements += [
-                Measurement("bias_box_count", one.count, other.count, _ks, "KS of boxes per image", "boxes"),
+                Measurement("bias_box_count", one.count, other.count, _ks, "KS of boxes per image", "boxes", groups),
                 Measurement(
-                    "bias_box_size", one.sizes, other.sizes, binned_ks, f"KS of box sides, {SIZES} bins", "boxes"
+                    "bias_box_size",
+                    one.sizes,
+                    other.sizes,
+                    binned_ks,
+                    f"KS of box sides, {SIZES} bins",
+                    "boxes",
+                    groups,
                 ),
             ]
             if len(categories) > 1:
-                measurements += _frequencies("box_category", one.categories, other.categories, "boxes")
+                measurements += _frequencies("box_category", one.categories, other.categories, "boxes", groups)
                 shares["box_category"] = _shares(one.categories, other.categories, categories)
     return Bias(measurements, shares)
 
@@ -93,18 +106,28 @@ def summary(bias: Bias, amplified: dict[str, bool]) -> dict[str, Any]:
     }
 
 
-def _frequencies(kind: str, one: np.ndarray, other: np.ndarray, source: str) -> list[Measurement]:
+def _enough(comparison: Comparison, rows: Sequence[int]) -> bool:
+    """Whether these of the real images make a floor."""
+    config, groups = comparison.config, comparison.real.groups_of(rows)
+    return len(rows) >= MIN_REAL and (
+        2 * smaller_half(len(rows), groups, repeats=config.floor_repeats, seed=config.seed) >= MIN_REAL
+    )
+
+
+def _frequencies(
+    kind: str, one: np.ndarray, other: np.ndarray, source: str, groups: Int[np.ndarray, " n"] | None
+) -> list[Measurement]:
+    skew = "entropy of the real shares less the synthetic, bits"
     return [
-        Measurement(f"bias_{kind}", one, other, total_variation, "total variation of shares", source),
-        Measurement(
-            f"skew_{kind}", one, other, lost_entropy, "entropy of the real shares less the synthetic, bits", source
-        ),
+        Measurement(f"bias_{kind}", one, other, total_variation, "total variation of shares", source, groups),
+        Measurement(f"skew_{kind}", one, other, lost_entropy, skew, source, groups),
     ]
 
 
 def _intensity(comparison: Comparison) -> Measurement:
     one, other = (_brightness(side) for side in (comparison.real, comparison.synthetic))
-    return Measurement("bias_intensity", one, other, _ks, "KS of the images' mean grey values", "grey pixels")
+    method, groups = "KS of the images' mean grey values", comparison.real.groups_of()
+    return Measurement("bias_intensity", one, other, _ks, method, "grey pixels", groups)
 
 
 def _brightness(side: Side) -> Float[np.ndarray, "n 1"]:

@@ -10,7 +10,8 @@
                     "rows": [{"name", "of": str, "value", "low", "high", "expected": float}]}; the interval is one of 95 %
     measurement     {"extractor", "resize", "range": str, "repeats", "seed": int}
     notes           [str]
-    provenance      {"real", "synthetic", "holdout" where there is one, "config", "versions"}; see eval.provenance
+    provenance      {"real", "synthetic", "holdout" where there is one, "config", "versions"}, and {"groups": {"by": str,
+                    "real": int, "holdout": int}} where images were kept together; see eval.provenance
 
 and, only where it was measured:
 

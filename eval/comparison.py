@@ -1,14 +1,18 @@
 """The two folders made comparable: one size, one scale of values, and both said in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from eval.config import MIN_REAL, EvalConfig
 from eval.fit import fit_image
-from eval.floor import floor_size
+from eval.floor import floor_size, smaller_half
+from eval.groups import Groups
+from eval.image_groups import read_groups
 from eval.images import ImageFolder, Preparation, open_folder
 from eval.value_range import Range, choose_ranges
 
@@ -22,9 +26,16 @@ class Side:
 
     folder: ImageFolder
     preparation: Preparation
+    groups: Groups | None = None  # of real images, where it is known what belongs together
 
     def __len__(self) -> int:
         return len(self.folder)
+
+    def groups_of(self, rows: Sequence[int] | np.ndarray | None = None) -> Int[np.ndarray, " rows"] | None:
+        """The group of each of `rows` (null: of all), numbered from 0; None where every image stands alone."""
+        if self.groups is None:
+            return None
+        return self.groups.of_image if rows is None else self.groups.of(rows)
 
     def covered(self, count: int) -> float:
         """What share of the images in the folder `count` of them are."""
@@ -86,11 +97,19 @@ class Comparison:
         return f"real {self.real.range}, synthetic {self.synthetic.range}"
 
     @property
+    def groups(self) -> dict[str, Any] | None:
+        """What a group is and how many there are on each side, as {"by", "real", "holdout" where there is one}."""
+        if self.real.groups is None:
+            return None
+        held_out = {} if self.holdout is None or self.holdout.groups is None else {"holdout": self.holdout.groups.count}
+        return {"by": self.real.groups.by, "real": self.real.groups.count, **held_out}
+
+    @property
     def notes(self) -> list[str]:
         """What a reader of the figures has to know beyond them."""
         notes = []
         n_real, n = len(self.real), floor_size(len(self.real), len(self.synthetic))
-        if n < len(self.synthetic):
+        if self.groups is None and n < len(self.synthetic):
             notes.append(
                 f"The floor stands at n = {n}, not {len(self.synthetic)}: {n_real} real images give no two larger "
                 f"disjoint sets. With {2 * len(self.synthetic)} real images it would stand at {len(self.synthetic)}."
@@ -112,24 +131,37 @@ def open_comparison(config: EvalConfig) -> Comparison:
             raise ValueError(f"{key}={folder.root}: {len(folder)} images, a comparison needs {least} or more")
     size = (config.size[0], config.size[1]) if config.size else _only_size(synthetic)
     ranges = choose_ranges(real, synthetic, _pair(config.real_range), _pair(config.synthetic_range))
+    holdout = None if config.holdout is None else _open_holdout(config, real)
+    groups = read_groups(config, {"real": real, **({} if holdout is None else {"holdout": holdout})}, synthetic)
     sides = [Side(f, Preparation(r, size, config.fit)) for f, r in zip((real, synthetic), ranges, strict=True)]
-    return Comparison(config, *sides, holdout=None if config.holdout is None else _open_holdout(config, sides[0]))
+    sides[0] = replace(sides[0], groups=groups.get("real"))
+    _check_split(sides[0], config)
+    held_out = None if holdout is None else Side(holdout, sides[0].preparation, groups.get("holdout"))
+    return Comparison(config, *sides, holdout=held_out)
 
 
-def _open_holdout(config: EvalConfig, real: Side) -> Side:
+def _check_split(real: Side, config: EvalConfig) -> None:
+    """ValueError where one group holds nearly all real images."""
+    half = smaller_half(len(real), real.groups_of(), repeats=config.floor_repeats, seed=config.seed)
+    if half < MIN_REAL // 2:
+        raise ValueError(
+            f"group={config.group}: a split of the {len(real)} real images that divides no {config.group} leaves {half} on "
+            f"one side, {MIN_REAL // 2} or more are needed"
+        )
+
+
+def _open_holdout(config: EvalConfig, real: ImageFolder) -> ImageFolder:
     """The holdout; ValueError where it holds a training image or another kind of pixels."""
     folder = open_folder(Path(str(config.holdout)), num=config.num, seed=config.seed)
     if len(folder) < MIN_HOLDOUT:
         raise ValueError(f"holdout={folder.root}: {len(folder)} images, the audit needs {MIN_HOLDOUT} or more")
-    if folder.kind != real.folder.kind:
-        raise ValueError(f"holdout={folder.root} holds {folder.kind} pixels, {real.folder.root} {real.folder.kind}")
-    trained = {image.sha256 for image in real.folder.images}
+    if folder.kind != real.kind:
+        raise ValueError(f"holdout={folder.root} holds {folder.kind} pixels, {real.root} {real.kind}")
+    trained = {image.sha256 for image in real.images}
     both = [path for path, image in zip(folder.paths, folder.images, strict=True) if image.sha256 in trained]
     if both:
-        raise ValueError(
-            f"holdout: {both[0]} is in {real.folder.root} too ({len(both)} such): remove it from one of them"
-        )
-    return Side(folder, real.preparation)
+        raise ValueError(f"holdout: {both[0]} is in {real.root} too ({len(both)} such): remove it from one of them")
+    return folder
 
 
 def _pair(value: list[float] | None) -> Range | None:

@@ -50,7 +50,13 @@ class EvalConfig:
     domain: str | None = None
     """sar: amplitudes, equivalent looks, texture, spectrum; mri: foreground intensities, spectrum; null: neither."""
     real_annotations: str | None = None
-    """COCO file with the boxes of the real images, to compare their number and size with the synthetic ones'."""
+    """COCO file with the boxes of the real images, to compare their number and size with the synthetic ones', and where
+    `group` names a field of its image records, with the groups of the real images and of the holdout's."""
+    group: str | None = None
+    """What belongs together (scene, patient), as in `python -m eval.utility`: folder, a column of `attributes`, or a field of
+    the image records in `real_annotations`. Floors, the audit and errors then take whole groups; a holdout shares none."""
+    attributes: str | None = None
+    """CSV table that says each real image's group, as `data.attributes` of train.py; it may name the holdout's, too."""
     size: Any = None
     """int or [h, w] at which both folders are compared; null: the size of the synthetic images."""
     fit: str = "crop"
@@ -92,6 +98,8 @@ class EvalConfig:
                 f"inception_weights and inception_sha256 have no effect with features={self.features}: "
                 "add features=inception"
             )
+        if self.attributes is not None and self.group in (None, "folder"):
+            raise ValueError(f"attributes={self.attributes} has no effect without group=COLUMN")
         if self.features != "dinov2" and self.dinov2_weights is not None:
             raise ValueError(f"dinov2_weights has no effect with features={self.features}: add features=dinov2")
 
@@ -157,11 +165,13 @@ def check_paths(config: EvalConfig) -> None:
                 f"out={config.out}: lies in {key}={name}, so its pictures would be scored next time; choose another"
             )
     files = ("inception_weights", "dinov2_weights", "real_annotations", "membership_train", "membership_holdout")
-    for key in (*files, "utility"):
+    for key in (*files, "utility", "attributes"):
         file = getattr(config, key)
         if file is not None and not Path(file).expanduser().is_file():
             raise ValueError(f"{key}={file}: no such file")
-    if config.real_annotations is not None and not (Path(config.synthetic) / "annotations.json").is_file():
+    says_groups = config.group not in (None, "folder") and config.attributes is None
+    beside = (Path(config.synthetic) / "annotations.json").is_file()
+    if config.real_annotations is not None and not beside and not says_groups:
         raise ValueError(
             f"real_annotations has no effect: synthetic={config.synthetic} holds no annotations.json to compare with"
         )

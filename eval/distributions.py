@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+
+from eval.group_draws import redrawn
 
 BOOTSTRAPS = 100
 
@@ -26,11 +28,19 @@ def mean_wasserstein(one: Float[np.ndarray, "n k"], other: Float[np.ndarray, "m 
 
 
 def bootstrap_error(
-    distance: Callable[[np.ndarray, np.ndarray], float], one: np.ndarray, other: np.ndarray, *, seed: int
+    distance: Callable[[np.ndarray, np.ndarray], float],
+    one: np.ndarray,
+    other: np.ndarray,
+    *,
+    seed: int,
+    groups: Int[np.ndarray, " n"] | None = None,
 ) -> float:
-    """The standard deviation of `distance` over redraws of the rows of both sides (Efron 1979)."""
+    """The standard deviation of `distance` over redraws of the rows of both sides (Efron 1979).
+
+    `groups`: the number of the group of each row of `one`, from 0; of g groups, g - 1 are drawn whole.
+    """
     random = np.random.default_rng(seed)
-    values = [distance(_redrawn(one, random), _redrawn(other, random)) for _ in range(BOOTSTRAPS)]
+    values = [distance(_redrawn(one, random, groups), _redrawn(other, random)) for _ in range(BOOTSTRAPS)]
     return float(np.std(values, ddof=1))
 
 
@@ -39,5 +49,7 @@ def _reached(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.searchsorted(np.sort(values), grid, side="right") / len(values)
 
 
-def _redrawn(rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _redrawn(rows: np.ndarray, random: np.random.Generator, groups: np.ndarray | None = None) -> np.ndarray:
+    if groups is not None:
+        return np.repeat(rows, redrawn(groups, random), axis=0)
     return rows[random.integers(0, len(rows), len(rows))]

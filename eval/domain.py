@@ -1,10 +1,11 @@
 """`features=domain`: the encoder of a real folder, trained once, and which of its images are left for the figures.
 
-An encoder knows the images that it was trained on: their features are not spread as those of new ones are. So it is trained
-on a random half of the real images, and every figure in its features, floor included, is measured with the other half,
-which is as new to it as the synthetic images are. Where that half would be too small, it is trained on all and the report
-says so: then real images have been seen and synthetic ones not, and the floor may be lower than it ought to be. To such an
-encoder new images lie nearer to those of a holdout than to its own, copied or not: no privacy audit is made with it.
+An encoder knows the images that it was trained on: their features are not spread as those of new ones are. So it is
+trained on a random half of the real images, and every figure in its features, floor included, is measured with the
+other half, which is as new to it as the synthetic images are. No group of images (a scene, a patient) is in both
+halves. Where that half would be too small, it is trained on all and the report says so: then real images have been
+seen and synthetic ones not, and the floor may be lower than it ought to be. To such an encoder new images lie nearer
+to those of a holdout than to its own, copied or not: no privacy audit is made with it.
 """
 
 import hashlib
@@ -22,9 +23,14 @@ from eval.comparison import Side
 from eval.config import EvalConfig
 from eval.domain_encoder import DomainConv, Settings, train_encoder
 from eval.features import Extractor
+from eval.floor import smaller_half
+from eval.group_draws import fill
+from eval.groups import renumbered
+from eval.image_groups import LEAST
 
 SETTINGS = Settings()
 MIN_HALVES = 48  # real images, of which 24 measure: floors at n = 12
+MIN_HALF = 6  # images on either side of the splits of the half that measures, where groups are not divided
 MOST_TRAINING = 1024  # images; beyond them the encoder gains little and all have to be in memory
 
 
@@ -40,18 +46,33 @@ class Domain(NamedTuple):
     notes: list[str]
 
 
-def split_rows(n: int, seed: int) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " m"]]:
-    """Rows to train on and rows to measure with: disjoint halves, or all rows twice where there are fewer than 48."""
+def split_rows(
+    n: int, seed: int, groups: Int[np.ndarray, " n"] | None = None, repeats: int = 10
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " m"]]:
+    """Rows to train on and rows to measure with: disjoint halves, or all rows twice where there are fewer than 48.
+
+    `groups`: the number of each image's group, from 0; no group is then in both halves. All rows twice also where the other
+    half would have fewer than 3 groups, or fewer than 6 images on a side of the `repeats` splits of its floors.
+    """
+    whole = np.arange(n)
     if n < MIN_HALVES:
-        return np.arange(n), np.arange(n)
-    order = np.random.default_rng(seed).permutation(n)
-    training = min(n // 2, MOST_TRAINING)
-    return np.sort(order[:training]), np.sort(order[training:])
+        return whole, whole
+    random, training = np.random.default_rng(seed), min(n // 2, MOST_TRAINING)
+    if groups is None:
+        order = random.permutation(n)
+        return np.sort(order[:training]), np.sort(order[training:])
+    chosen = fill(groups, training, random)
+    left = renumbered(groups[~chosen])
+    few = left.max(initial=-1) + 1 < LEAST["real"] or chosen.sum() < MIN_HALF
+    if few or smaller_half(len(left), left, repeats=repeats, seed=seed) < MIN_HALF:
+        return whole, whole
+    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
 
 
 def fit_domain(real: Side, config: EvalConfig) -> Domain:
     """Train the encoder, or find it in the cache by the training images, their preparation, the settings and the seed."""
-    training, rows = split_rows(len(real), config.seed)
+    training, rows = split_rows(len(real), config.seed, real.groups_of(), config.floor_repeats)
+    fresh = len(training) < len(real)
     key = _key(real, training, config.seed)
 
     def train() -> np.ndarray:
@@ -64,13 +85,14 @@ def fit_domain(real: Side, config: EvalConfig) -> Domain:
     dims = SETTINGS.dims
     description = f"domain: {dims} features of a network trained on {len(training)} of the real images, {digest[:8]}"
     extractor = Extractor(network, dims, f"domain {digest}", description, "frechet_domain", "kid_domain")
-    return Domain(extractor, rows, len(real) >= MIN_HALVES, [_note(len(real), len(training), len(rows))])
+    return Domain(extractor, rows, fresh, [_note(len(real), len(training), len(rows))])
 
 
 def _note(n: int, training: int, unseen: int) -> str:
-    if n < MIN_HALVES:
+    if training == n:
+        why = f"there are fewer than {MIN_HALVES}" if n < MIN_HALVES else "their groups allow no two halves"
         return (
-            f"The domain encoder was trained on all {n} real images, as there are fewer than {MIN_HALVES}: it has seen "
+            f"The domain encoder was trained on all {n} real images, as {why}: it has seen "
             "them and not the synthetic ones, so that its figures may be above the floor for that reason alone. The privacy "
             "audit is made in pixels alone."
         )

@@ -17,8 +17,9 @@ def measure_domain(comparison: Comparison) -> list[Measurement]:
         return []
     measures = MEASURES[comparison.config.domain]
     real, synthetic = (_rows(side, measures) for side in (comparison.real, comparison.synthetic))
+    groups = comparison.real.groups_of()
     return [
-        Measurement(measure.name, one, other, measure.distance, measure.method, "grey pixels")
+        Measurement(measure.name, one, other, measure.distance, measure.method, "grey pixels", groups)
         for measure, one, other in zip(measures, real, synthetic, strict=True)
     ]
 

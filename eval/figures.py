@@ -101,5 +101,6 @@ class Scores:
             "nearest": {"copies": nearest.copies, "threshold": nearest.threshold, "closest": closest},
             "privacy": self.privacy.to_json(self.comparison, PAIRS),
             "notes": self.notes,
+            **({} if self.comparison.groups is None else {"groups": self.comparison.groups}),
             "config": asdict(self.comparison.config),
         }

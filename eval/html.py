@@ -244,6 +244,9 @@ def _provenance(card: dict[str, Any]) -> str:
         [f"Fingerprint of the {side} images", origin[side]["sha256"]]
         for side in ("real", "synthetic", "holdout") if side in origin
     ]  # fmt: skip
+    if groups := origin.get("groups"):
+        counts = ", ".join(f"{groups[side]} in {side}" for side in ("real", "holdout") if side in groups)
+        rows.append([f"Groups by {groups['by']}", counts])
     rows += [
         ["Extractor", measured["extractor"]], ["Resize", measured["resize"]],
         ["Pixel values that become 0..1", measured["range"]], ["Seed of the comparison", str(measured["seed"])],

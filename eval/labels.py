@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from eval.images import MANIFEST, ImageFolder
 
 ANNOTATIONS = "annotations.json"
+T = TypeVar("T")
 
 
 class LabelBox(NamedTuple):
@@ -84,14 +85,14 @@ def _boxes(folder: ImageFolder, annotations: Path) -> list[list[LabelBox] | None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"{annotations}: cannot be read as COCO annotations ({reason[:80]})") from error
-    boxes = [_named(by_name, folder.root, path) for path in folder.paths]
+    boxes = [of_file(by_name, folder.root, path) for path in folder.paths]
     if all(entry is None for entry in boxes):
         raise ValueError(f"{annotations}: names none of the {len(folder)} images in {folder.root}")
     return boxes
 
 
-def _named(by_name: Mapping[str, list[LabelBox]], root: Path, path: Path) -> list[LabelBox] | None:
-    """The boxes under the longest end of the path that the annotations know: images/a.png, else a.png."""
+def of_file(by_name: Mapping[str, T], root: Path, path: Path) -> T | None:
+    """What stands under the longest end of the path below `root` that the annotations know: images/a.png, else a.png."""
     parts = PurePosixPath(path.relative_to(root).as_posix()).parts
     names = ("/".join(parts[i:]) for i in range(len(parts)))
     return next((by_name[name] for name in names if name in by_name), None)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True)
@@ -27,3 +27,4 @@ class Measurement:
     distance: Callable[[np.ndarray, np.ndarray], float]
     method: str
     source: str  # what the rows were taken from
+    groups: Int[np.ndarray, " n"] | None = None  # of the real rows: the number of each one's group

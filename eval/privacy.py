@@ -7,36 +7,28 @@ that swapping these names at random shows what chance does. Neither asks the sam
 to all real images, but not to those of the training set more than to others.
 
 Without a holdout, the distances among the training images stand in for (1), and (2) cannot be had.
+
+Both take images for independent of each other. Where they come in groups (crops of one scene, slices of one patient), an
+image of each group calibrates, and whole groups swap names: then a sample may be of any group, but new ones come from new
+groups. What is nearer to the training groups than to others, copied or not, fails (2).
 """
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
-from scipy.stats import beta, betabinom, binom
+from scipy.stats import binom
 
-PERCENTILE = 1.0  # of the distances from the holdout (or other training images): what is nearer is near
+from eval.group_draws import deal
+from eval.privacy_groups import Dealt, SetGroups, stretched
+from eval.shares import ALPHA, Count, Share
+
 NEIGHBOURS = 50  # the n of Carlini et al. 2023, section 4.2
-ALPHA = 0.01  # of each test; there are two for each kind of distance
 MOST_COPIES = 0.10  # a test that would miss more than this share of copies cannot let a set pass
 RELABELLINGS = 999
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of the synthetic images: with a 95 % interval, what is expected where nothing was copied, and its test.
-
-    `critical`: what the share exceeds with probability ALPHA by chance. `p_value` is one-sided.
-    """
-
-    value: float
-    low: float
-    high: float
-    expected: float
-    critical: float
-    p_value: float
 
 
 @dataclass(frozen=True)
@@ -62,6 +54,7 @@ class Evidence:
     dcr: Share | None
     covered: float = 1.0
     thing: str = "image"  # or row: what the sentences are about
+    groups: Dealt | None = None  # what was dealt out instead of images
 
     @property
     def copied(self) -> bool:
@@ -95,7 +88,8 @@ class Evidence:
             failing = max(failing, float(1 + beyond.argmax()) / n if beyond.any() else 1.0)
         found = failing - self.copies.expected  # so many stand out without having been copied
         if self.dcr is not None:
-            found = min(found, 2 * (self.dcr.critical - self.dcr.expected))  # a copy moves it from a half to 1
+            chance = self.dcr.expected  # a half; a copy moves it to 1
+            found = min(found, (self.dcr.critical - chance) / (1 - chance))
         return min(1.0, found / self.covered)
 
     @property
@@ -108,19 +102,32 @@ class Evidence:
     @property
     def words(self) -> str:
         """The verdict as a sentence."""
-        return f"{self.distance}: {self.verdict}: {self._reason}"
+        return f"{self.distance}: {self.verdict}: {self._reason}{self._dealt}"
+
+    @property
+    def _dealt(self) -> str:
+        """What took the place of independent images."""
+        if self.groups is None:
+            return ""
+        by, thing = self.groups.by, self.thing
+        if self.dcr is None:
+            return f" (one {thing} of each of {self.groups.train} groups by {by} calibrates)"
+        one = f"one {thing} of each of the holdout's {self.groups.holdout} calibrates"
+        if self.dcr.critical >= 1:
+            return f" (groups by {by} too few or too unlike in size to be dealt out; {one})"
+        return f" (whole groups by {by} dealt out, not {thing}s; {one})"
 
     @property
     def _reason(self) -> str:
         copies, dcr = self.copies, self.dcr
+        new = "" if self.groups is None else f"; new {self.thing}s of the training groups would fail, too"
         if self.copied:
             reason = f"{copies.value:.1%} stand out as near to one training {self.thing}, {copies.expected:.1%} would by chance"
-            return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout")
+            return reason + ("" if dcr is None else f"; {dcr.value:.1%} are nearer to them than to the holdout") + new
         if self.verdict == "fails":
             assert dcr is not None
-            return (
-                f"{dcr.value:.1%} are nearer to the training {self.thing}s than to as many others, 50 % would by chance"
-            )
+            chance = f"{100 * dcr.expected:.0f} % would by chance"
+            return f"{dcr.value:.1%} are nearer to the training {self.thing}s than to as many others, {chance}{new}"
         blurred = (
             f"; nearer to real {self.thing}s in general, as smoother ones are" if self.near.p_value < ALPHA else ""
         )
@@ -133,7 +140,8 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Plain types for metrics.json."""
-        return {**asdict(self), "detectable": self.detectable, "verdict": self.verdict}
+        plain = {key: value for key, value in asdict(self).items() if key != "groups" or value is not None}
+        return {**plain, "detectable": self.detectable, "verdict": self.verdict}
 
 
 def audit(
@@ -145,19 +153,24 @@ def audit(
     seed: int,
     covered: float = 1.0,
     thing: str = "image",
+    groups: SetGroups | None = None,
 ) -> Evidence:
     """What the distances from synthetic to training images (or whatever `thing` is), the share `covered` of all, say.
 
     `calibrating`: those from the holdout to the training images; without one, those among the training images, infinite
     from each to itself. The calibrating images must be as many or more than 2, the training images 6 or more.
+
+    `groups`: those of the training images and of the holdout's; 2 or more of the holdout, or without one 3 of training.
     """
-    paired = to_holdout is None
-    near, relative = _Count(calibrating.min(axis=1), paired), _Count(_prominence(calibrating), paired)
+    paired, unlike = to_holdout is None, 1  # how many training images a calibrating one is not compared with, at most
+    if groups is not None:
+        calibrating, unlike = groups.calibrating(calibrating, seed), groups.largest if paired else 1
+    near, relative = Count(calibrating.min(axis=1), paired), Count(_prominence(calibrating, unlike), paired)
     control = dcr = None
     if to_holdout is not None:
         some = np.random.default_rng(seed).permutation(to_holdout.shape[1])[: to_train.shape[1]]
         control = relative.share(_prominence(to_holdout[:, some])).value
-        dcr = dcr_share(to_train, to_holdout, seed=seed)
+        dcr = dcr_share(to_train, to_holdout, seed=seed, groups=groups)
     return Evidence(
         distance=distance,
         calibration="training" if paired else "holdout",
@@ -167,77 +180,73 @@ def audit(
         threshold=near.threshold,
         copy_threshold=relative.threshold,
         near=near.share(to_train.min(axis=1)),
-        copies=relative.share(_prominence(to_train)),
+        copies=relative.share(_prominence(to_train, unlike)),
         control=control,
         dcr=dcr,
         covered=covered,
         thing=thing,
+        groups=None if groups is None else groups.dealt,
     )
 
 
-def _prominence(distances: Float[np.ndarray, "n t"]) -> Float[np.ndarray, " n"]:
+def _prominence(distances: Float[np.ndarray, "n t"], unlike: int = 1) -> Float[np.ndarray, " n"]:
     """Distance to the nearest over the mean distance to the 50 next (after Carlini et al. 2023, section 4.2).
 
-    A copy is near to one image alone; a blurred or plain image is near to many.
+    A copy is near to one image alone; a blurred or plain image is near to many. `unlike` distances of a row may be infinite.
     """
-    count = min(NEIGHBOURS, distances.shape[1] - 2)
+    count = min(NEIGHBOURS, distances.shape[1] - 1 - unlike)
     nearest = np.sort(np.partition(distances, count, axis=1)[:, : count + 1], axis=1)
     following = nearest[:, 1:].mean(axis=1)
     return np.divide(nearest[:, 0], following, out=np.zeros_like(following), where=following > 0)
 
 
-class _Count:
-    """How many of n new values are at most the k-th lowest of m known ones, where all come from one distribution.
-
-    Beta-binomial(n, k, m + 1 - k), whatever that distribution is: the k-th lowest cuts off a share that is
-    Beta(k, m + 1 - k). Distances among the training images come in pairs, since nearest neighbours often are each
-    other's: they count as half as many.
-    """
-
-    def __init__(self, known: Float[np.ndarray, " m"], paired: bool) -> None:
-        m = len(known)
-        k = max(1, int(PERCENTILE / 100 * (m + 1)))
-        self.threshold = float(np.sort(known)[k - 1])
-        weight = 0.5 if paired else 1.0
-        self.law = (weight * k, weight * (m + 1 - k))
-
-    def share(self, values: Float[np.ndarray, " n"]) -> Share:
-        """The share of `values` at or below the threshold, with the interval of Clopper and Pearson."""
-        n, x = len(values), int((values <= self.threshold).sum())
-        law = betabinom(n, *self.law)
-        return Share(
-            value=x / n,
-            low=float(beta.ppf(0.025, x, n - x + 1)) if x else 0.0,
-            high=float(beta.ppf(0.975, x + 1, n - x)) if x < n else 1.0,
-            expected=float(law.mean() / n),
-            critical=float(law.ppf(1 - ALPHA) / n),
-            p_value=float(law.sf(x - 1)),
-        )
-
-
-def dcr_share(to_train: Float[np.ndarray, "n t"], to_holdout: Float[np.ndarray, "n h"], *, seed: int) -> Share:
+def dcr_share(
+    to_train: Float[np.ndarray, "n t"],
+    to_holdout: Float[np.ndarray, "n h"],
+    *,
+    seed: int,
+    groups: SetGroups | None = None,
+) -> Share:
     """Share of images nearer to the training set than to a holdout of the same size; 0.5 where nothing was copied.
 
     Of the larger set a random part as large as the other counts; the share is the mean over all such parts, exactly.
     What chance does is seen by dealing the real images out anew to training and holdout, 999 times: so an image that is
     the nearest of hundreds counts as one image. The interval is chance's 95 % around 0.5, moved to the share.
+
+    `groups` are dealt out whole, as many as there are, and so that the training set has its number of images, or nearly. What
+    is expected is then the mean of chance: of two parts with as many images that with more groups has more near to it.
     """
     t, h = to_train.shape[1], to_holdout.shape[1]
     random = np.random.default_rng(seed)
     mixed = random.permutation(t + h)  # so that of equal distances no set's comes first
-    order = _nearest_first(np.concatenate([to_train, to_holdout], axis=1)[:, mixed], min(t, h))
-    larger = (mixed < t) == (t >= h)
-    nearer = 1 - _missed(max(t, h), min(t, h))
-    # The share of images nearer to the larger set, drawn down; of a draw's names at random the mean is 0.5 for either.
-    value, *chance = (
-        nearer[_before_the_smaller(order, names)].mean()
-        for names in (larger, *(random.permutation(larger) for _ in range(RELABELLINGS)))
-    )
-    of_train = np.array([value, *chance]) if t >= h else 1 - np.array([value, *chance])
-    value, chance = float(of_train[0]), of_train[1:]
+    training = mixed < t
+    if groups is None:
+        dealt = [random.permutation(training) for _ in range(RELABELLINGS)]
+    else:
+        dealt = [deal(groups.joined, np.arange(t + h) < t, random)[mixed] for _ in range(RELABELLINGS)]
+    fewest = min(min(int(names.sum()), t + h - int(names.sum())) for names in (training, *dealt))
+    order = _nearest_first(np.concatenate([to_train, to_holdout], axis=1)[:, mixed], fewest)
+    value, *others = (_share_nearer(order, names) for names in (training, *dealt))
+    chance = np.array(others)
+    expected = 0.5 if groups is None else float(chance.mean())
     below, above, critical = (float(q) for q in np.quantile(chance, [0.025, 0.975, 1 - ALPHA]))
+    if groups is not None:
+        below, above, critical = stretched((below, above, critical), expected, training, dealt)
     p_value = float((1 + (chance >= value - 1e-12).sum()) / (1 + RELABELLINGS))
-    return Share(value, max(0.0, value + 0.5 - above), min(1.0, value + 0.5 - below), 0.5, critical, p_value)
+    low, high = max(0.0, value + expected - above), min(1.0, value + expected - below)
+    return Share(value, low, high, expected, critical, p_value)
+
+
+def _share_nearer(order: Int[np.ndarray, "n k"], training: Bool[np.ndarray, " r"]) -> float:
+    """Share of images nearer to what is called training than to the rest, of the larger a part as large as the other.
+
+    Of names dealt out at random one by one the mean is 0.5.
+    """
+    t = int(training.sum())
+    h = len(training) - t
+    nearer = 1 - _missed(max(t, h), min(t, h))
+    to_larger = float(nearer[_before_the_smaller(order, training if t >= h else ~training)].mean())
+    return to_larger if t >= h else 1 - to_larger
 
 
 def _nearest_first(distances: np.ndarray, fewer: int) -> Int[np.ndarray, "n k"]:
@@ -255,6 +264,7 @@ def _before_the_smaller(order: Int[np.ndarray, "n k"], larger: Bool[np.ndarray, 
     return np.where(inside.all(axis=1), min(order.shape[1], int(larger.sum())), np.argmin(inside, axis=1))
 
 
+@lru_cache(maxsize=256)
 def _missed(t: int, h: int) -> Float[np.ndarray, " js"]:
     """The probability that a draw of h of t images misses j given ones, C(t - j, h) / C(t, h), for j = 0 .. t."""
     left = np.arange(t, -1, -1)

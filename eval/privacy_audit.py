@@ -12,6 +12,7 @@ from eval.comparison import Comparison
 from eval.membership import Membership, attack
 from eval.nearest import nearest_distance
 from eval.privacy import Evidence, audit
+from eval.privacy_groups import SetGroups
 from eval.provenance import from_manifest
 from eval.tolerant import feature_distances, small, tolerant_distances
 
@@ -29,6 +30,7 @@ class Sets(NamedTuple):
     synthetic: np.ndarray
     holdout: np.ndarray | None
     covered: float = 1.0
+    groups: SetGroups | None = None
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,21 @@ def audit_comparison(
     real, size, seed = comparison.real, comparison.real.thumbnail_size, comparison.config.seed
     train, synthetic = (small(side.thumbnails(), size) for side in (real, comparison.synthetic))
     held_out = None if comparison.holdout is None else small(comparison.holdout.thumbnails(), size)
-    pixels = Sets(train, synthetic, held_out, real.covered(len(train)))
+    pixels = Sets(train, synthetic, held_out, real.covered(len(train)), set_groups(comparison, np.arange(len(train))))
     to_train = tolerant_distances(pixels.synthetic, pixels.train)
     evidence = [_audit(PIXELS, to_train, pixels, tolerant_distances, seed)]
     if features is not None:
         in_features = feature_distances(features.synthetic, features.train)
         evidence.append(_audit(extractor, in_features, features, feature_distances, seed))
     return Privacy(evidence, membership, to_train.argmin(axis=1), to_train.min(axis=1))
+
+
+def set_groups(comparison: Comparison, rows: Int[np.ndarray, " t"]) -> SetGroups | None:
+    """The groups of the real images in `rows` and of the holdout's; None where every image stands alone."""
+    train, held_out = comparison.real.groups_of(rows), comparison.holdout
+    if comparison.real.groups is None or train is None:
+        return None
+    return SetGroups(comparison.real.groups.by, train, None if held_out is None else held_out.groups_of())
 
 
 def membership_of(comparison: Comparison) -> Membership | None:
@@ -132,6 +142,6 @@ def _audit(name: str, to_train: np.ndarray, sets: Sets, distances: Distances, se
     if sets.holdout is None:
         among = distances(sets.train, sets.train)
         np.fill_diagonal(among, np.inf)
-        return audit(name, to_train, among, None, seed=seed, covered=sets.covered)
+        return audit(name, to_train, among, None, seed=seed, covered=sets.covered, groups=sets.groups)
     calibrating, to_holdout = distances(sets.holdout, sets.train), distances(sets.synthetic, sets.holdout)
-    return audit(name, to_train, calibrating, to_holdout, seed=seed, covered=sets.covered)
+    return audit(name, to_train, calibrating, to_holdout, seed=seed, covered=sets.covered, groups=sets.groups)

@@ -18,7 +18,7 @@ PACKAGES = ("speckle", "torch", "numpy", "pillow")
 def provenance(comparison: Comparison) -> dict[str, Any]:
     """Of each side {"folder", "images", "sha256"}; of the synthetic one what its manifest says, too; config, versions.
 
-    "holdout" is there only where there is one.
+    "holdout" is there only where there is one, "groups" ({"by", "real", "holdout"}) where images were kept together.
 
     "checkpoint", "sampler" and "seed" list the values that stand in the manifest.jsonl, "request" is the request.json; each
     is there only where the folder has it.
@@ -29,6 +29,7 @@ def provenance(comparison: Comparison) -> dict[str, Any]:
         "real": _side(real),
         **({} if held_out is None else {"holdout": _side(held_out.folder)}),
         "synthetic": _side(synthetic) | from_manifest(synthetic) | _request(synthetic),
+        **({} if comparison.groups is None else {"groups": comparison.groups}),
         "config": asdict(comparison.config),
         "versions": versions_of(PACKAGES),
     }

@@ -15,14 +15,17 @@ from eval.domain import fit_domain
 from eval.domain_measures import measure_domain
 from eval.features import Extractor, build_extractor, choose_device, extract
 from eval.figures import Figure, Scores
-from eval.floor import Distance, Floor, measure_floors
+from eval.floor import Distance, Floor, measure_floors, smaller_half
 from eval.frechet import frechet_from_features
 from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
+from eval.groups import renumbered
 from eval.kernel import kernel_distance, mmd2
 from eval.labels import read_labels
 from eval.measure import Measurement
 from eval.nearest import Nearest, find_nearest, share_closer
-from eval.privacy_audit import Sets, audit_comparison, holdout_note, membership_of
+from eval.privacy_audit import Sets, audit_comparison, holdout_note, membership_of, set_groups
+
+FEW_GROUPS = 10
 
 
 def score(comparison: Comparison) -> Scores:
@@ -41,27 +44,63 @@ def score(comparison: Comparison) -> Scores:
         extractor, kept, fresh, remarks = build_extractor(config), np.arange(len(comparison.real)), True, []
     real = _features(comparison.real, extractor, config)[kept]
     synthetic = _features(comparison.synthetic, extractor, config)
-    frechet, kid = _distances(real, synthetic, comparison, extractor)
+    groups = comparison.real.groups_of(kept)
+    frechet, kid = _distances(real, synthetic, comparison, extractor, groups)
     extrapolated = []
     if frechet.equal_n.n >= MIN_IMAGES:
         extrapolated = [_figure(
             f"{extractor.frechet}_infinity", frechet_infinity, real, synthetic, comparison, extractor.description,
-            method=f"line through {len(INVERSE_SHARES)} shares of the images, followed to infinitely many",
+            method=f"line through {len(INVERSE_SHARES)} shares of the images, followed to infinitely many", groups=groups,
         )]  # fmt: skip
-    covered = _coverage(real, synthetic, comparison, extractor.description)
-    classes, few = split_classes(real_labels, synthetic_labels, kept)
-    by_class = {c.name: _of_class(real[c.real], synthetic[c.synthetic], comparison, extractor) for c in classes}
+    covered = _coverage(real, synthetic, comparison, extractor.description, groups)
+
+    def of_class(rows: np.ndarray) -> np.ndarray | None:
+        return None if groups is None else renumbered(groups[rows])
+
+    def half(rows: np.ndarray) -> int:
+        return smaller_half(len(rows), of_class(rows), repeats=config.floor_repeats, seed=config.seed)
+
+    classes, few = split_classes(real_labels, synthetic_labels, kept, half)
+    by_class = {
+        c.name: _of_class(real[c.real], synthetic[c.synthetic], comparison, extractor, of_class(c.real))
+        for c in classes
+    }
     measured = [_measured(measurement, comparison) for measurement in measure_domain(comparison)]
     bias = measure_bias(comparison, real_labels, synthetic_labels)
     biased = [_measured(measurement, comparison) for measurement in bias.measurements]
     amplified = {f.name.removeprefix("skew_"): f.worse for f in biased if f.name.startswith("skew_")}
     nearest, closeness = _nearest(comparison)
     held_out = None if comparison.holdout is None else _features(comparison.holdout, extractor, config)
-    features = Sets(real, synthetic, held_out, comparison.real.covered(len(real))) if fresh else None
+    seen = comparison.real.covered(len(real))
+    features = Sets(real, synthetic, held_out, seen, set_groups(comparison, kept)) if fresh else None
     privacy = audit_comparison(comparison, features, extractor.description, membership)
     figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
-    remarks = [*remarks, *holdout_note(comparison), *few]
+    remarks = [
+        *_groups_note(comparison, sorted({figure.equal_n.n for figure in figures})),
+        *remarks,
+        *holdout_note(comparison),
+        *few,
+    ]
     return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), remarks)
+
+
+def _groups_note(comparison: Comparison, sizes: list[int]) -> list[str]:
+    """What is kept together, and at what n the floors then stand."""
+    groups = comparison.groups
+    if groups is None:
+        return []
+    held = (
+        ""
+        if comparison.holdout is None
+        else f", {groups['holdout']} among the {len(comparison.holdout)} of the holdout"
+    )
+    stand = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    found = (
+        f"Images of one {groups['by']} are kept together: {groups['real']} groups among the {len(comparison.real)} real "
+        f"images{held}. The floors stand at n = {stand}, with no group on both sides."
+    )
+    few = f" {groups['real']} groups are few: the splits behind the floors are much alike."
+    return [found + few if groups["real"] < FEW_GROUPS else found]
 
 
 def _nearest(comparison: Comparison) -> tuple[Nearest, Figure]:
@@ -71,48 +110,66 @@ def _nearest(comparison: Comparison) -> tuple[Nearest, Figure]:
     return nearest, _figure(
         "share_near_real", lambda one, other: share_closer(other, one), real, synthetic, comparison, "grey pixels",
         method=f"share at a root mean square distance of {nearest.threshold:.4g} or less from a real image",
-        value=nearest.share_closer,
+        value=nearest.share_closer, groups=comparison.real.groups_of(),
     )  # fmt: skip
 
 
 def _distances(
-    real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: Extractor
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    comparison: Comparison,
+    extractor: Extractor,
+    groups: np.ndarray | None,
 ) -> tuple[Figure, Figure]:
     """The Frechet and the kernel distance."""
     frechet = _figure(
         extractor.frechet, frechet_from_features, real, synthetic, comparison, extractor.description,
-        method="Gaussian moments in float64, eigenvalues of a symmetric problem",
+        method="Gaussian moments in float64, eigenvalues of a symmetric problem", groups=groups,
     )  # fmt: skip
-    unbiased = kernel_distance(real, synthetic, seed=comparison.config.seed)
+    unbiased = kernel_distance(real, synthetic, seed=comparison.config.seed, groups=groups)
     kid = _figure(
         extractor.kid, mmd2, real, synthetic, comparison, extractor.description,
-        method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error,
+        method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error, groups=groups,
     )  # fmt: skip
     return frechet, kid
 
 
-def _of_class(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: Extractor) -> list[Figure]:
+def _of_class(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    comparison: Comparison,
+    extractor: Extractor,
+    groups: np.ndarray | None,
+) -> list[Figure]:
     """Both distances, precision and recall of one class's images."""
-    covered = _coverage(real, synthetic, comparison, extractor.description)
+    covered = _coverage(real, synthetic, comparison, extractor.description, groups)
     chosen = [figure for figure in covered if figure.name in ("precision", "recall")]
-    return [*_distances(real, synthetic, comparison, extractor), *chosen]
+    return [*_distances(real, synthetic, comparison, extractor, groups), *chosen]
 
 
 def _measured(measurement: Measurement, comparison: Comparison) -> Figure:
-    """A measurement beside its floor, with the standard error of a bootstrap over images."""
-    m = measurement
-    error = bootstrap_error(m.distance, m.real, m.synthetic, seed=comparison.config.seed)
+    """A measurement beside its floor, with the standard error of a bootstrap over images, or groups of the real ones."""
+    m, over = measurement, "images" if measurement.groups is None else "groups of real images and over synthetic ones"
+    error = bootstrap_error(m.distance, m.real, m.synthetic, seed=comparison.config.seed, groups=m.groups)
     return _figure(
         m.name, m.distance, m.real, m.synthetic, comparison, m.source,
-        method=f"{m.method}; bootstrap over images", standard_error=error,
+        method=f"{m.method}; bootstrap over {over}", standard_error=error, groups=m.groups,
     )  # fmt: skip
 
 
-def _coverage(real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str) -> list[Figure]:
+def _coverage(
+    real: np.ndarray, synthetic: np.ndarray, comparison: Comparison, extractor: str, groups: np.ndarray | None
+) -> list[Figure]:
     """Precision, recall, density and coverage, which share their distances."""
     config = comparison.config
     floors = measure_floors(
-        coverage, real, synthetic, repeats=config.floor_repeats, seed=config.seed, label="floor of coverage"
+        coverage,
+        real,
+        synthetic,
+        repeats=config.floor_repeats,
+        seed=config.seed,
+        label="floor of coverage",
+        groups=groups,
     )
     method = f"balls to the {min(NEIGHBOURS, floors[0].n - 1)}th nearest neighbour"
     return [
@@ -142,12 +199,15 @@ def _figure(
     extractor: str,
     *,
     method: str,
+    groups: np.ndarray | None,
     value: float | None = None,
     standard_error: float | None = None,
 ) -> Figure:
     """`distance` over all images, unless `value` has it already, and at equal n beside its floor."""
     repeats, seed = comparison.config.floor_repeats, comparison.config.seed
-    [floor] = measure_floors(distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}")
+    [floor] = measure_floors(
+        distance, real, synthetic, repeats=repeats, seed=seed, label=f"floor of {name}", groups=groups
+    )
     value = distance(real, synthetic) if value is None else value
     return _of_floor(
         name, value, floor, real, synthetic, comparison, extractor, method=method, standard_error=standard_error

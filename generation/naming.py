@@ -37,6 +37,11 @@ def named_after(found: Sequence[Given], classes: Sequence[str], per_source: int)
     return files, volumes
 
 
+def another_format(out: Path, name: str) -> str:
+    """What to say where `out` holds `name`, which a call with another format= made."""
+    return f"out={out} holds {name}, made with another format=: move or delete it, or name another folder"
+
+
 def out_folder(config: SampleConfig, checkpoint: Path) -> Path:
     """What out= says, else <run folder>/generated; ValueError for a checkpoint that lies in no run folder."""
     if config.out:

@@ -28,10 +28,29 @@ from data.write_npz import write_npz
 from data.write_yolo import write_yolo
 from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
 from generation.drawing import Drawing
+from generation.naming import another_format
+from generation.shortfall import mend
 
 GRID_IMAGES = 64
+MADE = {  # what each format leaves in the folder, beside the samples' own files
+    "coco": ("annotations.json", "annotations_8bit.json", "images_8bit"),
+    "yolo": ("yolo",),
+    "masks": ("masks", "labels.json"),
+    "npz": ("dataset.npz",),
+    "nifti": ("nifti",),
+}
 ORIGINAL_SIZE = "labels_original_size"
 TRAJECTORY_IMAGES = 16
+
+
+def require_one_format(out: Path, config: SampleConfig) -> None:
+    """ValueError where an earlier call made another format of the samples in `out`: it would tell of these no longer."""
+    own = MADE.get(config.format, ())
+    if config.format == "coco" and not config.eight_bit_copies:
+        own = own[:1]
+    for name in (name for names in MADE.values() for name in names if name not in own):
+        if (out / "request.json").exists() and (out / name).exists():
+            raise ValueError(another_format(out, name))
 
 
 def write_samples(
@@ -70,10 +89,10 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     rows = sorted(read_manifest(out), key=lambda row: row["index"])
     if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
         print(f"{earlier} of the {len(rows)} samples in {out} are from an earlier call that asked for more")
-    given_up = {index: why for index, why in read_given_up(out).items() if index < wanted}
-    report(rows, given_up, wanted, looked=config.min_label_iou > 0 or config.reject_copies is not None)
+    given_up = missing_samples(out, wanted)
+    report(rows, given_up, looked=config.min_label_iou > 0 or config.reject_copies is not None)
     if not rows:
-        raise ValueError("not one sample was good enough: ask for a lower min_label_iou or more max_attempts")
+        raise ValueError(f"not one sample was good enough: {mend(reasons_of(given_up))}")
     samples = [sample_files(out, row) for row in rows]
     shown = samples[:GRID_IMAGES]
     maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
@@ -133,14 +152,24 @@ def _annotated(out: Path, rows: Sequence[dict[str, Any]]) -> dict[str, list[Labe
     return volumes
 
 
-def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], wanted: int, *, looked: bool) -> None:
+def missing_samples(out: Path, wanted: int) -> dict[int, dict[str, int]]:
+    """Of the first `wanted` samples those that were given up, {number: {why: attempts}}."""
+    made = {row["index"] for row in read_manifest(out)}
+    return {index: why for index, why in read_given_up(out).items() if index < wanted and index not in made}
+
+
+def reasons_of(given_up: dict[int, dict[str, int]]) -> set[str]:
+    """Why attempts were thrown away."""
+    return {reason for counts in given_up.values() for reason in counts}
+
+
+def report(rows: Sequence[dict[str, Any]], missing: dict[int, dict[str, int]], *, looked: bool) -> None:
     """Say how well labels agree, and what was thrown away and why where samples were looked at for that."""
     ious = [row["label_iou"] for row in rows if "label_iou" in row]
     if ious:
         print(
             f"label agreement (IoU of each label map with the one found in the image alone): mean {np.mean(ious):.3f}"
         )
-    missing = {index: counts for index, counts in given_up.items() if index not in {row["index"] for row in rows}}
     thrown = Counter[str]()
     for counts in [*(row.get("discarded", {}) for row in rows), *missing.values()]:
         thrown.update(counts)
@@ -149,8 +178,6 @@ def report(rows: Sequence[dict[str, Any]], given_up: dict[int, dict[str, int]], 
     elif thrown:
         reasons = {"label_iou": "labels that agree too little", "copy": "near a training image"}
         print("thrown away: " + ", ".join(f"{count} ({reasons[why]})" for why, count in sorted(thrown.items())))
-    if missing:
-        print(f"{len(missing)} of {wanted} samples are missing: no attempt at them was good enough")
 
 
 def write_trajectory(out: Path, drawing: Drawing) -> Path:

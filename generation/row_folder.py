@@ -18,6 +18,9 @@ from torch import Tensor
 
 from data.sample_files import whole_file, write_whole_text
 from data.sample_folder import VOLATILE
+from generation.naming import another_format
+
+FILES = {"csv": "samples.csv", "parquet": "samples.parquet"}
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,12 @@ class RowFolder:
     out: Path
 
     @classmethod
-    def open(cls, out: Path, request: dict[str, Any], count: int) -> "RowFolder":
+    def open(cls, out: Path, request: dict[str, Any], count: int, file: str) -> "RowFolder":
         """Make the folder, or find it holding rows of this very request; ValueError for anything else that is not empty.
 
         `request` says what rows depend on; what `VOLATILE` names may be another than before. `count` is how many rows are
-        wanted: a file of more of them, which may have taken hours, is not replaced.
+        wanted: a file of more of them, which may have taken hours, is not replaced. `file`: what they will be written to;
+        rows of another format beside it would be taken for more of them.
         """
         if out.is_file():
             raise ValueError(f"out={out} is a file: name a folder")
@@ -42,6 +46,9 @@ class RowFolder:
             for name, value in request.items():
                 if name not in VOLATILE and held.get(name) != json.loads(json.dumps(value)):
                     raise ValueError(f"out={out} holds rows made with another {name}: name another folder")
+        for name in FILES.values():
+            if name != file and (out / name).exists():
+                raise ValueError(another_format(out, name))
         if (done := _planned(out)) > count:
             mend = "name another folder"
             raise ValueError(f"out={out} holds {done} rows already, and num_samples= asks for {count}: {mend}")

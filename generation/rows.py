@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from conf.sample_schema import SampleConfig
+from conf.sample_schema import ONLY_FOR, SampleConfig
 from conf.schema import TrainConfig, to_plain
 from data.balance import plan_attributes
 from data.sample_files import write_whole_text
@@ -34,7 +34,8 @@ from diffusion.tasks import Artist
 from diffusion.timesteps import noise_levels
 from generation.naming import out_folder
 from generation.rebuilt import rebuild_table
-from generation.row_folder import RowFolder
+from generation.row_folder import FILES, RowFolder
+from generation.shortfall import mend, require_all
 from training.checkpoint import file_sha256
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -105,24 +106,26 @@ class RowDrawing:
 def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -> Path:
     """Write samples.csv or samples.parquet, with the training file's columns and dtypes, and summary.json; the folder.
 
-    An interrupted call is carried on by the same command. ValueError for what a user can mend; Interrupted after a signal.
+    An interrupted call is carried on by the same command. ValueError for what a user can mend; Interrupted after a signal;
+    Incomplete, with the file written, where rows were given up.
     """
     run_config, spec, network = rebuild_table(checkpoint, state, config.weights)
     drawing, precision = build_drawing(config, run_config, spec, state["images"], network)
     real = None if config.reject_copies is None else load_real_rows(config.reject_copies, spec)
     out, sha256 = out_folder(config, checkpoint), file_sha256(checkpoint)
-    request = {**to_plain(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
-    folder = RowFolder.open(out, request, len(drawing.labels))
+    request = {**options_of_rows(config), "sha256": sha256, "reject_copies_sha256": real.digest if real else None}
+    usual = "parquet" if spec.delimiter is None else "csv"  # as the training file is
+    name = FILES[usual if config.format == "files" else config.format]
+    folder = RowFolder.open(out, request, len(drawing.labels), name)
     print(precision, flush=True)
     if held := folder.chunks_held():
         print(f"carrying on: {held} {'chunk' if held == 1 else 'chunks'} of {ROWS_PER_CHUNK} rows lie in {out} already")
     with InterruptGuard() as guard:
         x_0, kept, thrown = draw_until_good(drawing, real, folder, guard)
     if not kept:
-        raise ValueError("not one row was good enough: every one copies a row of reject_copies=")
-    parquet = config.format == "parquet" or (config.format == "files" and spec.delimiter is None)
+        raise ValueError(f"not one row was good enough, every one copies a row of reject_copies=: {mend(['copy'])}")
     frame = spec.frame(drawing.texts(x_0[kept], kept))
-    file = write_table(out / ("samples.parquet" if parquet else "samples.csv"), frame, spec)
+    file = write_table(out / name, frame, spec)
     summary = {"file": file.name, "rows": len(kept), "columns": [str(name) for name in frame.columns]}
     summary |= {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": sha256, "thrown": thrown}
     summary |= {"given_up": sorted(set(range(len(x_0))) - set(kept)), "request": request}
@@ -130,8 +133,16 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     folder.forget_chunks()
     if real is not None:
         print(f"copies drawn again: {thrown}; rows given up: {len(x_0) - len(kept)}")
+    require_all(len(kept), len(x_0), ["copy"])
     print(f"done: {len(kept)} rows in {file}, {out / 'summary.json'}")
     return out
+
+
+def options_of_rows(config: SampleConfig) -> dict[str, Any]:
+    """The options that rows can depend on, as plain types."""
+    plain = {name: value for name, value in to_plain(config).items() if name not in ONLY_FOR["images"]}
+    del plain["guidance"]["label_scale"]  # to a label map, which no row has
+    return plain
 
 
 def build_drawing(

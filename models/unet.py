@@ -160,7 +160,6 @@ class UNet(nn.Module):
         self.config = config
         base, emb_channels = config.base_channels, 4 * config.base_channels
         widths = [base * multiplier for multiplier in config.channel_multipliers]
-        last = len(widths) - 1
 
         self.embedding = ConditionEmbedding(
             base,
@@ -173,27 +172,9 @@ class UNet(nn.Module):
         pixels = config.patch_size**2
         self.conv_in = nn.Conv2d(pixels * in_channels, base, 3, padding=1)
 
-        channels, skips = base, [base]  # skips: the channels of every map that the way up will consume
-        self.down = nn.ModuleList()
-        for i, width in enumerate(widths):
-            stages = []
-            for _ in range(config.blocks_per_level):
-                stages.append(_stage(config, channels, width, i in config.attention_levels))
-                channels = width
-                skips.append(channels)
-            down = Downsample(channels, padding=config.downsample_padding) if i < last else None
-            skips += [channels] if down else []
-            self.down.append(DownLevel(stages, down))
-
-        self.middle = nn.ModuleList([_stage(config, channels, channels, attention) for attention in (True, False)])
-
-        self.up = nn.ModuleList()
-        for i, width in reversed(list(enumerate(widths))):
-            stages = []
-            for _ in range(config.blocks_per_level + 1):
-                stages.append(_stage(config, channels + skips.pop(), width, i in config.attention_levels))
-                channels = width
-            self.up.append(UpLevel(stages, Upsample(channels) if i > 0 else None))
+        self.down, skips = _way_down(config, widths)
+        self.middle = nn.ModuleList([_stage(config, widths[-1], widths[-1], attention) for attention in (True, False)])
+        self.up = _way_up(config, widths, skips)
 
         self.norm_out = GroupNorm(config.norm_groups, base, config.norm_eps)
         self.conv_out = zero_init(nn.Conv2d(base, pixels * out_channels, 3, padding=1))
@@ -226,6 +207,34 @@ class UNet(nn.Module):
 
         out = F.pixel_shuffle(self.conv_out(F.silu(self.norm_out(h))), patch_size)  # (b, out, p H, p W)
         return out[..., :height, :width]
+
+
+def _way_down(config: UNetConfig, widths: list[int]) -> tuple[nn.ModuleList, list[int]]:
+    """The levels of `widths` channels, and the channels of every map that the way up will consume."""
+    channels = config.base_channels
+    levels, skips = nn.ModuleList(), [channels]
+    for i, width in enumerate(widths):
+        stages = []
+        for _ in range(config.blocks_per_level):
+            stages.append(_stage(config, channels, width, i in config.attention_levels))
+            channels = width
+            skips.append(channels)
+        down = Downsample(channels, padding=config.downsample_padding) if i < len(widths) - 1 else None
+        skips += [channels] if down else []
+        levels.append(DownLevel(stages, down))
+    return levels, skips
+
+
+def _way_up(config: UNetConfig, widths: list[int], skips: list[int]) -> nn.ModuleList:
+    """The levels from the last of `widths` back to the first; takes what it consumes from the end of `skips`."""
+    channels, levels = widths[-1], nn.ModuleList()
+    for i, width in reversed(list(enumerate(widths))):
+        stages = []
+        for _ in range(config.blocks_per_level + 1):
+            stages.append(_stage(config, channels + skips.pop(), width, i in config.attention_levels))
+            channels = width
+        levels.append(UpLevel(stages, Upsample(channels) if i > 0 else None))
+    return levels
 
 
 def _stage(config: UNetConfig, channels_in: int, channels_out: int, attention: bool) -> Stage:

@@ -115,7 +115,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "damaged UTF-16": (b"\xff\xfea\x00,", "it begins as UTF-16 text and is damaged"),
     "a damaged Parquet file": (b"PAR1" + b"x" * 50 + b"PAR1", "truncated or damaged"),
     "a gzip archive": (gzip.compress(TABLE.encode(), mtime=0), "is a gzip archive: unpack it"),
-    "an image": (b"\x89PNG\r\n\x1a\n", "is an image"),
+    "an image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "is an image"),
     "a database": (b"SQLite format 3\x00", "is an SQLite database"),
 }  # fmt: skip
 

@@ -6,8 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from eval_table_files import COLUMNS, rows, write
+from table_files import load
+from test_broken_tables import FILES, GOOD
 
 from data.table_config import MISSING_CELLS
+from data.table_file import read_table
+from data.write_table import write_table
 from eval.__main__ import main
 from eval.tables.config import TableConfig, is_table_road, table_config
 from eval.tables.opening import open_tables
@@ -67,6 +71,53 @@ def test_parquet_means_what_csv_means(tmp_path):
     assert list(one["x"]) == ["0.1", None, "3.0"]
 
 
+ROWS = "n,when,town,price\n" + "".join(f"{i},2024-01-{i % 28 + 1:02d},K\u00f6ln {i % 2},{i}.5\n" for i in range(30))
+FORMS = {
+    **GOOD,
+    "Latin-1": ROWS.encode("latin-1"),
+    "semicolons, decimal commas, Latin-1": ROWS.replace(",", ";").replace(".", ",").encode("latin-1"),
+    "commas that are no decimals": "a;b;c;d\n1,5;x;007,5;1,5\n2;y;008,5;2.5\n?;z;9,5;3,5\n",
+    "names and columns that lack": ",a,\n1,5,\n2,,\n,,\n",
+    "one column": "a\n1\nNA\n2\n",
+    "names that count": "0,1,2\n5,6,7\n",
+    "what quotes protect": 'a,b\n"one, two","three\nfour"\n"say ""no""",\'\n',
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_training_reads_is_read_alike(tmp_path, form):
+    path = tmp_path / "t.csv"
+    path.write_bytes(FORMS[form] if isinstance(FORMS[form], bytes) else FORMS[form].encode())
+    known = read_table(str(path), missing=MISSING_CELLS).texts
+    assert {name: list(cells) for name, cells in read_cells("real", path).items()} == known
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_training_refuses_is_refused_alike(tmp_path, kind):
+    path = tmp_path / "t.csv"
+    content, _ = FILES[kind]
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=rf"real={re.escape(str(path))}: \w") as error:
+        read_cells("real", path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_is_what_its_content_is(tmp_path):
+    pd.DataFrame({"x": [1, 2]}).to_parquet(tmp_path / "t.csv")
+    assert list(read_cells("real", tmp_path / "t.csv")["x"]) == ["1", "2"]
+
+
+def test_drawn_rows_of_a_file_of_semicolons_and_decimal_commas(tmp_path):
+    """Written by sample.py's writer as the training file is spelled, and compared with it."""
+    real = text("pay;sex", lambda i: f"{i},{i % 10}5;{'mf'[i % 2]}", n=40)
+    (tmp_path / "real.csv").write_text(real)
+    train = load(tmp_path / "real.csv").train
+    write_table(tmp_path / "syn.csv", train.spec.decode(*train.batch(range(30))), train.spec)
+    tables = opened(tmp_path, real, (tmp_path / "syn.csv").read_text())
+    assert [column.numeric for column in tables.columns] == [True, False]
+    np.testing.assert_array_equal(tables.synthetic[0].rows, tables.train.rows[:30])
+
+
 def test_what_training_takes_for_missing_is_missing_here(tmp_path):
     assert {"", *MISSING_CELLS} == MISSING_MARKS
     real = text("x,c", lambda i: f"{i if i % 4 else 'n/a'},{'ab'[i % 2]}")
@@ -89,32 +140,32 @@ def test_test_rows_that_are_training_rows_are_noted(tmp_path):
         assert [note.startswith(said) for note in notes] == ([True] if said else []), name
 
 
-GOOD = text("age,sex", lambda i: f"{i},{'mf'[i % 2]}")
+PLAIN = text("age,sex", lambda i: f"{i},{'mf'[i % 2]}")
 
 
 @pytest.mark.parametrize(
     ("real", "synthetic", "options", "message"),
     [
-        (GOOD, GOOD.replace("age", "agee"), {}, "lacks the column 'age', its nearest is 'agee'; leave it out"),
+        (PLAIN, PLAIN.replace("age", "agee"), {}, "lacks the column 'age', its nearest is 'agee'; leave it out"),
         (text("id,age", lambda i: f"{i % 9},{i}"), text("ag,id", lambda i: f"{i},{i % 9}"), {}, "'age', its nearest is 'ag'"),
         (text("cage,age", lambda i: f"{i % 9},{i}"), text("cage,x", lambda i: f"{i % 9},{i}"), {},
          "lacks the column 'age'; it holds cage, x; leave it out with ignore=[age]"),
-        (GOOD, text("age,sex,sexx", lambda i: f"{i},m,f"), {}, "'sexx' is not in the real file, whose nearest is 'sex'"),
-        (GOOD, GOOD.replace("\n7,", "\nseven,"), {}, "'age' holds 'seven' in row 8"),
-        (GOOD, GOOD.replace("\n7,", "\ninf,"), {}, "'age' holds 'inf' in row 8"),
-        (GOOD, None, {"target": "agee"}, "target=agee: no such column; known are age, sex"),
-        (GOOD, GOOD + "1,m\n", {"ignore": ["id"]}, "ignore: 'id' is no column"),
-        (GOOD, GOOD + "1,m\n", {"numeric": ["sex"]}, "numeric: 'sex' holds 'm'"),
-        (GOOD, GOOD + "1,m\n", {"categorical": ["sez"]}, "'sez' is no column, the nearest is 'sex'"),
-        (GOOD, GOOD, {}, "is the same file as real="),
+        (PLAIN, text("age,sex,sexx", lambda i: f"{i},m,f"), {}, "'sexx' is not in the real file, whose nearest is 'sex'"),
+        (PLAIN, PLAIN.replace("\n7,", "\nseven,"), {}, "'age' holds 'seven' in row 8"),
+        (PLAIN, PLAIN.replace("\n7,", "\ninf,"), {}, "'age' holds 'inf' in row 8"),
+        (PLAIN, None, {"target": "agee"}, "target=agee: no such column; known are age, sex"),
+        (PLAIN, PLAIN + "1,m\n", {"ignore": ["id"]}, "ignore: 'id' is no column"),
+        (PLAIN, PLAIN + "1,m\n", {"numeric": ["sex"]}, "numeric: 'sex' holds 'm'"),
+        (PLAIN, PLAIN + "1,m\n", {"categorical": ["sez"]}, "'sez' is no column, the nearest is 'sex'"),
+        (PLAIN, PLAIN, {}, "is the same file as real="),
         (text("id,x", lambda i: f"p{i},{i}"), None, {}, "'id' has 24 values in 24 rows.*ignore=[id]"),
         (text("a,a", lambda i: f"{i},{i}"), None, {}, "the column 'a' stands there twice"),
-        (text(",a", lambda i: f"{i},{i}"), None, {}, "column 1 has no name; is it a row index"),
-        (text("a;b", lambda i: f"{i};{i}"), None, {}, "not divided by commas"),
-        (text("a,b", lambda i: f"{i},{i},{i}"), None, {}, "more values than its first line holds names"),
+        (text(",a", lambda i: f"{i},{i}"), text("a", str), {},
+         "lacks the column 'column_1'; it holds a; leave it out with ignore=[column_1]"),
+        (text("a,b", lambda i: f"{i},{i},{i}"), None, {}, "line 2: it has 3 cells, the header 2 (delimiter ','; 24 such rows)"),
         ("a,b\n", "a,b\n1,2\n", {}, "has no rows"),
         (text("a,b", lambda i: f"{i},{i}", n=19), None, {}, "19 rows, a comparison needs 20 or more"),
-        (GOOD, GOOD + "1,m\n", {"target": "age", "task": "classification", "numeric": ["age"]}, "named as another kind"),
+        (PLAIN, PLAIN + "1,m\n", {"target": "age", "task": "classification", "numeric": ["age"]}, "named as another kind"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path, real, synthetic, options, message):

@@ -1,4 +1,4 @@
-"""Our samplers against values recorded from diffusers (tests/golden/make_diffusers.py), which is not imported here."""
+"""Our samplers against values recorded from diffusers (tests/golden/make_diffusers.py, make_dpmpp_2m.py), not imported here."""
 
 import importlib
 import json
@@ -13,14 +13,17 @@ from diffusion.schedules import ScheduleConfig, build_schedule
 from diffusion.thresholding import static_threshold
 from diffusion.timesteps import noise_levels
 
-GOLDEN = json.loads(Path(__file__).with_name("golden").joinpath("diffusers.json").read_text())
+GOLDEN, DPMPP_2M = (
+    json.loads(Path(__file__).with_name("golden").joinpath(name).read_text())
+    for name in ("diffusers.json", "dpmpp_2m.json")
+)
 
 
 def describe(case):
     return "-".join(str(value) for key, value in case.items() if key not in ("timesteps", "x_0"))
 
 
-@pytest.mark.parametrize("case", GOLDEN["cases"], ids=describe)
+@pytest.mark.parametrize("case", GOLDEN["cases"] + DPMPP_2M["cases"], ids=describe)
 def test_sampler_reproduces_diffusers(case, monkeypatch):
     learned = case.get("variance") == "learned"
 
@@ -43,6 +46,7 @@ def test_sampler_reproduces_diffusers(case, monkeypatch):
     if hasattr(sampler, "randn"):
         monkeypatch.setattr(sampler, "randn", lambda *args: next(noise))
 
+    assert GOLDEN["x"] == DPMPP_2M["x"]
     x = torch.tensor(GOLDEN["x"], dtype=torch.float64)
     _, run = SAMPLERS[case["sampler"]]
     x_0 = run(static_threshold(denoiser), x, levels, config=config)

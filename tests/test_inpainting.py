@@ -144,15 +144,16 @@ def test_repaint_through_sample_does_not_depend_on_the_batch():
     assert (whole[0] != whole[1]).any()
 
 
-def test_repaint_with_heun_is_refused():
+@pytest.mark.parametrize("name", ["heun", "dpmpp_2m"])
+def test_repaint_without_single_steps_is_refused(name):
     x = torch.zeros(1, 1, 2, 2)
-    with pytest.raises(ValueError, match="RePaint takes single steps, which heun does not have; use ddpm or ddim"):
+    with pytest.raises(ValueError, match=f"RePaint takes single steps, which {name} does not have; use ddpm or ddim"):
         run(
             curved,
             x,
             noise_levels(SCHEDULE, 9, "trailing"),
             wrap=partial(repaint, known=x, mask=x > 0, jump_length=2),
-            name="heun",
+            name=name,
         )
     with pytest.raises(ValueError, match="jump_length, resamplings: 0, 1 must be at least 1"):
         repaint(lambda: x, x, x > 0, jump_length=0, resamplings=1)
@@ -199,7 +200,7 @@ def test_variations_keep_what_the_noise_left(strength, monkeypatch):
     assert of_start.item() ** 2 + of_noise.item() == pytest.approx(variance, rel=0.02)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "heun"])
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "heun", "dpmpp_2m"])
 def test_a_variation_of_no_strength_is_the_image_itself(name):
     start = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
     config = sampler_config_from_dict({"name": name, "num_inference_steps": 10})

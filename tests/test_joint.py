@@ -15,6 +15,7 @@ from diffusion.timesteps import noise_levels, stratified_timesteps, training_tim
 SCHEDULE = build_schedule(ScheduleConfig(name="cosine"))
 PARTS = Parts(image=3, label=2)
 SAMPLERS = {"ddpm": {"name": "ddpm"}, "ddim": {"name": "ddim"}, "heun": {"name": "heun"}}
+SAMPLERS["dpmpp_2m"] = {"name": "dpmpp_2m"}
 
 
 def images(seed, channels=PARTS.image + PARTS.label, batch=4):

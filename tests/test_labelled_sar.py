@@ -11,6 +11,7 @@ from mode_files import label_maps
 from test_sample import pictures, rows
 
 from data.decode import decode
+from generation.output import MADE
 from training.checkpoint import load_checkpoint
 
 DATA = ["data=sar_sim", "data.labels=true", "data.num_images=8", "diffusion.label_balance=0.5"]
@@ -38,9 +39,11 @@ def samples(folder: Path, run: Path, command) -> Path:
     out = folder / "samples"
     call = [f"ckpt={run}", f"out={out}", "num_samples=6", "sampler.num_inference_steps=3", "precision=fp32"]
     if not out.exists():
-        for name in ("coco", "yolo", "masks", "npz"):
+        for name in ("coco", "masks", "npz", "yolo"):
             more = ["eight_bit_copies=true"] if name == "coco" else []
             assert command("sample", *call, f"format={name}", *more) == 0
+            for file in MADE[name] if name != "yolo" else []:
+                (out / file).rename(folder / file)
     return out
 
 
@@ -62,10 +65,10 @@ def test_samples_have_a_class_a_label_map_and_its_agreement(samples: Path) -> No
 @pytest.mark.parametrize("name", ["coco", "yolo", "masks", "npz"])
 def test_every_format_is_read_back_as_it_was_drawn(name: str, samples: Path) -> None:
     path, options = {
-        "coco": (samples / "images", {"annotations": str(samples / "annotations.json")}),
+        "coco": (samples / "images", {"annotations": str(samples.parent / "annotations.json")}),
         "yolo": (samples / "yolo", {}),
-        "masks": (samples / "images", {"masks": str(samples / "masks"), "class_folders": True}),
-        "npz": (samples / "dataset.npz", {}),
+        "masks": (samples / "images", {"masks": str(samples.parent / "masks"), "class_folders": True}),
+        "npz": (samples.parent / "dataset.npz", {}),
     }[name]
     found = load(name, path, 16, **options).train
     assert len(found) == 6

@@ -106,6 +106,7 @@ ABILITIES = [
         ["mode=vary", "images=given/images", "strength=0.3", "guidance.scale=2", "guidance.interval=[0.9,1]"],
         "guidance.interval=[0.9, 1.0] has no effect: none of the sampler's steps lies in it, the nearest is at 0.332",
     ),
+    ([*REPAINT, "sampler=dpmpp_2m"], "which sampler=dpmpp_2m does not have: use sampler=ddpm or ddim"),
     ([*REPAINT], "inpaint.jump_length=10 must be below sampler.num_inference_steps=3"),
 ]
 

@@ -482,6 +482,29 @@ def test_label_names(folder, tmp_path):
     assert "data.label_names names 1..1" in listed(str(folder), labels=labels, label_names=["head"]).foreign[0][1]
 
 
+def test_labels_json_names_the_values(folder, tmp_path):
+    """In the folder of the masks or beside it; what it leaves out keeps its number, and data.label_names goes before it."""
+    labels = tmp_path / "labels"
+    save(folder / "p.nii", voxels(2, 2, 2))
+    save(labels / "p.nii", np.full((2, 2, 2), 3, np.uint8))
+    (tmp_path / "labels.json").write_text('{"0": "background", "1": "head", "3": "tail"}')
+    listing = listed(str(folder), labels=str(labels))
+    assert listing.label_names == ["background", "head", "label_2", "tail"]
+    assert [int(item.label_map.max()) for item in items(listing)] == [3, 3]
+    assert listed(str(folder), labels=str(labels / "p.nii")).label_names == ["background", "head", "label_2", "tail"]
+    (labels / "labels.json").write_text('{"1": "a", "2": "b"}')
+    assert "its mask holds 3, labels.json names 1..2" in listed(str(folder), labels=str(labels)).foreign[0][1]
+    assert listed(str(folder), labels=str(labels), label_names=["x", "y", "z"]).label_names[3] == "z"
+    for text, told in (('{"ship": "#ff0000"}', "masks hold numbers up to 255"), ("[1]", "is no palette")):
+        (labels / "labels.json").write_text(text)
+        with pytest.raises(ValueError, match=told):
+            listed(str(folder), labels=str(labels))
+    save(folder / "p_seg.nii", np.ones((2, 2, 2), np.uint8))
+    (folder / "labels.json").write_text('{"1": "head"}')  # among the volumes it is no foreign file
+    listing = listed(str(folder), labels=str(folder))
+    assert (listing.foreign, listing.label_names) == ([], ["background", "head"])
+
+
 def test_a_mask_whose_affine_differs_by_rounding_fits(folder, tmp_path):
     save(folder / "p.nii", voxels(2, 2, 2))
     save(

@@ -53,7 +53,7 @@ def test_times_and_losses_are_those_of_the_functions(spec):
 
 
 @specs
-@pytest.mark.parametrize("name", ["ddpm", "ddim", "heun"])
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "heun", "dpmpp_2m"])
 def test_samples_are_those_of_the_functions(spec, name):
     process = build_process(spec, SCHEDULE, DiffusionConfig())
     parts, config = (

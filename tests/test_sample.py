@@ -39,7 +39,7 @@ def run(train_tiny) -> Path:
 OPTIONS = ["sampler.num_inference_steps=4", "precision=fp32"]
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun"])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
 def test_sample_i_depends_on_seed_and_i_alone(run: Path, command, tmp_path: Path, sampler: str) -> None:
     for name, batch, count in (("a", 5, 5), ("b", 2, 5), ("c", 3, 4)):
         options = [

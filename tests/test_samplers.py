@@ -8,6 +8,7 @@ unit impulses in place of noise, so that the last axis of the result holds the r
 import importlib
 import itertools
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import torch
 
 from diffusion.gaussian import Denoised
 from diffusion.samplers import SAMPLERS, sampler_config_from_dict
+from diffusion.samplers.dpmpp_2m import extrapolation
 from diffusion.sampling import sample
 from diffusion.schedules import ScheduleConfig, build_schedule
 from diffusion.thresholding import dynamic_threshold, static_threshold
@@ -30,6 +32,7 @@ SAMPLER_OPTIONS = {
     "ddim eta 0.5": {"name": "ddim", "eta": 0.5},
     "ddim eta 1": {"name": "ddim", "eta": 1.0},
     "heun": {"name": "heun"},
+    "dpmpp_2m": {"name": "dpmpp_2m"},
 }
 SCHEDULES = {
     f"{name}{' zero snr' if zero else ''}": build_schedule(ScheduleConfig(name=name, zero_terminal_snr=zero))
@@ -62,6 +65,8 @@ def std_of_samples(options, levels, monkeypatch):
 
 def expected_std(options, levels):
     """The same by a recursion over scalars, in closed forms that the samplers do not use."""
+    if options["name"] == "dpmpp_2m":
+        return expected_std_of_dpmpp_2m(levels)
     variance = 1.0
     path = list(zip(levels.alpha.tolist(), levels.sigma.tolist(), strict=True))
     for (alpha_t, sigma_t), (alpha_s, sigma_s) in itertools.pairwise(path):
@@ -88,6 +93,22 @@ def expected_std(options, levels):
             gain = 1 + (slope_t + slope_s * (1 + slope_t)) / 2 if sigma_s > 0 else 1 + slope_t
         variance = gain**2 * variance + noise
     return math.sqrt(variance)
+
+
+def expected_std_of_dpmpp_2m(levels):
+    """Algorithm 2 as the paper writes it, in lambda and h, which may be infinite at both ends."""
+    alpha, sigma = levels.alpha.numpy(), levels.sigma.numpy()
+    with np.errstate(divide="ignore"):
+        lam = np.log(alpha / sigma)
+    x, said = 1.0, []
+    for i in range(1, len(lam)):
+        said.append(STD**2 * alpha[i - 1] / (alpha[i - 1] ** 2 * STD**2 + sigma[i - 1] ** 2) * x)
+        h, d = lam[i] - lam[i - 1], said[-1]
+        if 1 < i < len(lam) - 1 and np.isfinite(lam[i - 2]):
+            r = (lam[i - 1] - lam[i - 2]) / h
+            d = (1 + 1 / (2 * r)) * said[-1] - 1 / (2 * r) * said[-2]
+        x = sigma[i] / sigma[i - 1] * x - alpha[i] * np.expm1(-h) * d
+    return abs(x)
 
 
 def spacings(num_inference_steps):
@@ -152,10 +173,26 @@ def vp_levels(n):
     return NoiseLevels(t, torch.cat([schedule.alpha[t], one]), torch.cat([schedule.sigma[t], zero]))
 
 
-@pytest.mark.parametrize("path", [karras_levels, vp_levels])
-@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("heun", 2)])
+def even_log_snr_levels(n):
+    """A variance-preserving path in n even steps of log(alpha / sigma), from -5 to 5, then to clean data."""
+    snr = torch.linspace(-10, 10, n, dtype=torch.float64).exp()
+    one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    alpha, sigma = (snr / (1 + snr)).sqrt(), (1 / (1 + snr)).sqrt()
+    return NoiseLevels(torch.arange(n - 1, -1, -1), torch.cat([alpha, one]), torch.cat([sigma, zero]))
+
+
+ORDERS = {"ddim": (1, vp_levels), "heun": (2, vp_levels), "dpmpp_2m": (2, even_log_snr_levels)}
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "path"),
+    [(name, order, path) for name, (order, vp) in ORDERS.items() for path in (karras_levels, vp)],
+)
 def test_order_of_convergence(name, order, path, monkeypatch):
-    """The flow takes x at one level to x times the ratio of the marginal deviations; the last step is the denoiser."""
+    """The flow takes x at one level to x times the ratio of the marginal deviations; the last step is the denoiser.
+
+    DPM-Solver++ has its order where steps in the log SNR become small, which near the end of `vp_levels` they do not.
+    """
     steps = [32, 64, 128, 256, 512]
     errors = []
     for n in steps:
@@ -192,6 +229,36 @@ def test_heun_is_algorithm_1_of_edm_where_alpha_is_1():
     torch.testing.assert_close(
         heun(curved_denoiser, x, levels, config=sampler_config_from_dict({"name": "heun"})), expected
     )
+
+
+@pytest.mark.parametrize("path", [karras_levels, rectified_flow_levels, lambda n: zero_snr_levels(n)])
+@pytest.mark.parametrize("n", [1, 2])
+def test_dpmpp_2m_of_one_or_two_steps_is_ddim(n, path):
+    """The first step and the step to clean data are of first order: all there are."""
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64).reshape(1, 1, 3, 3)
+    found, expected = (
+        SAMPLERS[name][1](curved_denoiser, x, path(n), config=sampler_config_from_dict({"name": name}))
+        for name in ("dpmpp_2m", "ddim")
+    )
+    assert torch.isfinite(found).all()
+    torch.testing.assert_close(found, expected)
+
+
+def zero_snr_levels(n):
+    return noise_levels(SCHEDULES["cosine zero snr"], n, "trailing")
+
+
+def test_weights_of_dpmpp_2m():
+    """Half of the ratio of steps in lambda, which are 1, 3 and 2 here; 0 over what is infinite."""
+    lam = torch.tensor([-2.0, -1.0, 2.0, 4.0], dtype=torch.float64)
+    ends = torch.tensor([-math.inf]), lam, torch.tensor([math.inf])
+    for first, weights in ((1, [0, 3 / 2, 1 / 3, 0]), (0, [0, 0, 3 / 2, 1 / 3, 0])):
+        path = torch.cat(ends[first:]).double()
+        alpha = path.exp().nan_to_num(posinf=1.0)
+        levels = NoiseLevels(torch.arange(len(path) - 1), alpha, torch.where(path == math.inf, 0.0, 1.0).double())
+        assert extrapolation(levels) == pytest.approx(weights)
+    nowhere = NoiseLevels(torch.zeros(0).long(), torch.ones(1).double(), torch.zeros(1).double())
+    assert extrapolation(nowhere) == []
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
@@ -330,10 +397,21 @@ def test_heun_is_more_accurate_than_ddim_at_equal_cost(monkeypatch):
             assert heun_error < abs(std_of_samples({"name": "ddim"}, ddim_levels, monkeypatch) - STD)
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+def test_dpmpp_2m_is_more_accurate_than_ddim_in_as_many_steps(schedule, monkeypatch):
+    for n in (5, 10, 20, 50, 250):
+        levels = noise_levels(schedule, n, "trailing")
+        of_dpmpp, of_ddim = (
+            abs(std_of_samples({"name": name}, levels, monkeypatch) - STD) for name in ("dpmpp_2m", "ddim")
+        )
+        assert of_dpmpp < of_ddim
+        assert n < 50 or of_dpmpp < of_ddim / 2.5
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "euler"}, r"sampler.name: 'euler' is not one of ddpm, ddim, heun"),
+        ({"name": "euler"}, r"sampler.name: 'euler' is not one of ddpm, ddim, heun, dpmpp_2m"),
         ({}, r"sampler.name: None is not one of"),
         ({"name": "ddim", "variance": "learned"}, r"sampler.variance: is no option of 'ddim', which has .*eta"),
         ({"name": "ddim", "eta": 1.5}, r"sampler.eta: 1.5 must be within \[0, 1\]"),
@@ -348,6 +426,16 @@ def test_heun_is_more_accurate_than_ddim_at_equal_cost(monkeypatch):
 def test_bad_sampler_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         sampler_config_from_dict(options)
+
+
+@pytest.mark.parametrize("options", SAMPLER_OPTIONS.values(), ids=SAMPLER_OPTIONS)
+def test_a_sampler_config_survives_a_checkpoint(options):
+    """What a sampler says of its steps belongs to its class and is not saved: dicts of older checkpoints still fit."""
+    config = sampler_config_from_dict(options)
+    assert sampler_config_from_dict(asdict(config)) == config
+    assert not {"ONE_CALL", "SINGLE_STEPS"} & set(asdict(config))
+    assert config.ONE_CALL is (config.name != "heun")
+    assert config.SINGLE_STEPS is (config.name not in ("heun", "dpmpp_2m"))
 
 
 def test_a_sampler_config_keeps_its_name():

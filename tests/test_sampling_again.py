@@ -82,16 +82,22 @@ def test_samples_given_up_are_counted_and_not_tried_again(joint, draw, capsys, m
     first = draw(joint, "num_samples=6", out="first")
     ious = {row["index"]: row["label_iou"] for row in rows(first)}
     options = ["num_samples=6", f"min_label_iou={sorted(ious.values())[3] - 1e-4}"]
-    out = draw(joint, *options, "max_attempts=1")
+    capsys.readouterr()
+    out = draw(joint, *options, "max_attempts=1", "format=npz", exit_code=1)
     good = {i for i, iou in ious.items() if iou >= sorted(ious.values())[3]}
     assert {row["index"] for row in rows(out)} == good
-    told = f"{6 - len(good)} of 6 samples are missing"
-    assert told in capsys.readouterr().out
+    with np.load(out / "dataset.npz") as archive:  # what was good enough is a whole set
+        assert len(archive["image"]) == len(list((out / "images").rglob("*.png"))) == len(good)
+    told = f"error: only {len(good)} of 6 samples were good enough and are written; "
+    told += "raise max_attempts= or ask for a lower min_label_iou=\n"
+    printed = capsys.readouterr()
+    assert (printed.err.endswith(told), "done:" in printed.out) == (True, False)
     monkeypatch.setattr("generation.drawing.Drawing.draw", lambda *_: pytest.fail("drawn again"))
-    draw(joint, *options, "max_attempts=1")
-    printed = capsys.readouterr().out
-    assert told in printed
-    assert f"thrown away: {6 - len(good)} (" in printed
+    draw(joint, *options, "max_attempts=1", "format=npz", exit_code=1)
+    printed = capsys.readouterr()
+    assert printed.err.endswith(told)
+    assert f"thrown away: {6 - len(good)} (" in printed.out
+    (out / "dataset.npz").unlink()
     monkeypatch.undo()
     monkeypatch.chdir(out.parent)
     draw(joint, *options, "max_attempts=30")
@@ -103,9 +109,34 @@ def test_samples_given_up_are_counted_and_not_tried_again(joint, draw, capsys, m
 
 def test_no_good_sample_at_all_is_an_error_that_can_be_mended(joint, draw, capsys):
     out = draw(joint, "num_samples=2", "min_label_iou=1", "max_attempts=1", exit_code=2)
-    assert "not one sample was good enough" in capsys.readouterr().err
+    says = "not one sample was good enough: raise max_attempts= or ask for a lower min_label_iou="
+    assert says in capsys.readouterr().err
     draw(joint, "num_samples=2", "min_label_iou=0")
     assert sorted(row["index"] for row in rows(out)) == [0, 1]
+
+
+def test_a_folder_holds_one_format(joint, draw, capsys):
+    """What another format= left would not tell of samples drawn since; once it is moved away nothing is drawn anew."""
+    out = draw(joint, "num_samples=2", "format=coco", "eight_bit_copies=true")
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")}
+    for option, held in (
+        ("format=npz", "annotations.json"),
+        ("format=files", "annotations.json"),
+        ("format=coco", "annotations_8bit.json"),
+    ):
+        draw(joint, "num_samples=2", option, exit_code=2)
+        assert (
+            f"holds {held}, made with another format=: move or delete it, or name another folder"
+            in capsys.readouterr().err
+        )
+    for name in ("annotations.json", "annotations_8bit.json", "images_8bit"):
+        (out / name).rename(out.parent / name)
+    draw(joint, "num_samples=2", "format=npz")
+    draw(joint, "num_samples=2", "format=npz")
+    assert stamps == {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.png")}
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("dataset.npz", "grid.png", "images", "labels", "manifest.jsonl", "request.json")
+    ]
 
 
 def test_copies_of_training_images_are_drawn_again_however_mirrored(draw, tmp_path):

@@ -156,6 +156,38 @@ def test_what_is_no_number_is_normal_noise(tmp_path):
         assert others.max() == pytest.approx(1.0 if transform == "minmax" else others.max())
 
 
+@pytest.mark.parametrize("transform", ["quantile", "standard", "minmax"])
+@pytest.mark.parametrize("point", [-999, 5000])
+def test_a_point_far_out_says_nothing_of_the_other_numbers(tmp_path, transform, point):
+    """Of -1 or 999 that mean "none", other numbers keep to their own range: in the sampler, in the file, on request."""
+    numbers = np.random.default_rng(0).integers(100, 200, 300)
+    numbers[[1, 2]], numbers[::3] = (100, 199), point
+    spec = load(write_text(tmp_path / "t.csv", table_of(numbers.tolist())), transform=transform).train.spec
+    assert spec.columns[0].points == [float(point - spec.columns[0].origin)]
+    x_0 = torch.zeros(3, spec.width)
+    x_0[:, :3] = torch.tensor([[-9.0, 0.0, 1.0], [-9.0, 1.0, 0.0], [9.0, 1.0, 0.0]])  # number; another value, the point
+    assert spec.decode_texts(x_0, None)["x"] == [str(point), "100", "199"]
+    bounds = [ends[0] for ends in spec.number_bounds]
+    closed = {"minmax": 1.0, "standard": 2.0, "quantile": 5.3}[transform]  # sqrt(3) of uniform numbers
+    assert -closed <= bounds[0] < -0.9 < 0.9 < bounds[1] <= closed
+    with refused(f"x=150000 lies beyond the training rows, which go from 100 to 199 or are {point}"):
+        read_cells(spec, {"x": 150000})
+    with refused("x=50 lies beyond the training rows"):
+        read_cells(spec, {"x": 50})
+    assert [read_cells(spec, {"x": cell})["x"] for cell in (point, 100, 199)] == [str(point), "100", "199"]
+
+
+def test_a_negative_point_leaves_the_other_numbers_positive(tmp_path):
+    numbers = np.random.default_rng(0).integers(0, 200, 300)
+    numbers[::3] = -1
+    options = {"transform": "standard", "allow_outside": True}
+    spec = load(write_text(tmp_path / "t.csv", table_of(numbers.tolist())), **options).train.spec
+    x_0 = torch.zeros(3, spec.width)
+    x_0[:, :3] = torch.tensor([[-9.0, 1.0, 0.0], [9.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    least, beyond, point = spec.decode_texts(x_0, None)["x"]
+    assert (least, int(beyond) > 200, point) == ("0", True, "-1")
+
+
 def test_which_values_are_points():
     numbers = np.repeat([0.0, 1.0, 2.0, 3.0], [50, 30, 15, 5])
     assert find_points(numbers, few=4, share=1.0) == ([0, 1, 2, 3], False)

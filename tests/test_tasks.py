@@ -119,7 +119,7 @@ def test_a_variation_keeps_a_label_that_is_given(noise):
     assert (drawn[:, 1:] == given(label, 2002)).all()
 
 
-@pytest.mark.parametrize("name", ["ddim", "ddpm", "heun"])
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "heun", "dpmpp_2m"])
 def test_a_variation_of_next_to_no_strength_is_what_it_started_from(name):
     start = normal(2, 2, 3, 3).float()
     assert (artist(10, name).vary(start, 0.01, None, rngs()) == start).all()
@@ -253,7 +253,7 @@ def test_bad_inpainting_options_are_refused(options, message):
 # --- models of images alone -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["ddim", "ddpm", "heun"])
+@pytest.mark.parametrize("name", ["ddim", "ddpm", "heun", "dpmpp_2m"])
 def test_a_model_of_images_alone_draws_the_bits_of_the_plain_sampler(name):
     def denoiser(x_t, t, cond=None):
         return Denoised(torch.tanh(x_t) * cond["class_label"][:, :, None, None])

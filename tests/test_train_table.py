@@ -98,6 +98,11 @@ def test_what_a_run_shows_and_what_is_drawn(run, draw, table, tmp_path, capsys) 
     summary = json.loads((first / "summary.json").read_text())
     assert (summary["rows"], summary["seed"], summary["given_up"]) == (1100, 3, [])
     assert len(summary["checkpoint"]) == 64
+    assert sorted(summary["request"]) == [
+        *("balance", "ckpt", "class_label", "condition", "device", "format", "guidance", "max_attempts", "num_samples"),
+        *("out", "precision", "reject_copies", "reject_copies_sha256", "sampler", "seed", "sha256", "weights"),
+    ]
+    assert summary["request"]["guidance"] == {"scale": 1.0, "interval": None}
     again = draw(run, "num_samples=1100", "seed=3", out="again")
     assert (again / "samples.csv").read_bytes() == (first / "samples.csv").read_bytes()
     capsys.readouterr()
@@ -166,7 +171,7 @@ def test_an_interrupted_call_goes_on_to_other_numbers_and_attempts(run, draw, tm
     assert summaries[0]["thrown"] == summaries[1]["thrown"] >= 1100
 
 
-def test_what_is_asked_for_is_what_comes(run, draw) -> None:
+def test_what_is_asked_for_is_what_comes(run, draw, capsys) -> None:
     """Cells to the letter, a missing one too; classes; Parquet with dtypes."""
     condition = 'condition={age: 40, pay: null, town: "Köln", gain: 0, when: 01.03.2024}'
     found = drawn(draw(run, "num_samples=50", condition, "class_label=b"))
@@ -182,9 +187,31 @@ def test_what_is_asked_for_is_what_comes(run, draw) -> None:
     assert found.smoker.nunique() == 2
     found = drawn(draw(run, "balance={a: 7, c: 2}", out="balanced"))
     assert found.label.value_counts().to_dict() == {"a": 7, "c": 2}
-    frame = pd.read_parquet(draw(run, "num_samples=20", "format=parquet", out="parquet") / "samples.parquet")
+    out = draw(run, "num_samples=20", "format=parquet", out="parquet")
+    frame = pd.read_parquet(out / "samples.parquet")
+    capsys.readouterr()
+    draw(run, "num_samples=20", out="parquet", exit_code=2)  # both files together would be taken for 40 rows
+    assert "holds samples.parquet, made with another format=: move or delete it" in one_error(capsys)
+    (out / "samples.parquet").unlink()
+    assert [path.name for path in sorted(draw(run, "num_samples=20", out="parquet").iterdir())] == [
+        *("samples.csv", "summary.json")
+    ]
     assert frame.age.dtype == "int64"
     assert frame.pay.dtype == "float64"
+
+
+def test_rows_that_are_given_up_are_told_by_the_exit_code(run, draw, capsys) -> None:
+    earlier = draw(run, "num_samples=20", out="earlier") / "samples.csv"
+    capsys.readouterr()
+    out = draw(run, "num_samples=30", f"reject_copies={earlier}", "max_attempts=1", out="later", exit_code=1)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["rows"] == len(drawn(out)) == 30 - len(summary["given_up"]) <= 10
+    told = f"error: only {summary['rows']} of 30 samples were good enough and are written; "
+    assert capsys.readouterr().err.endswith(told + "raise max_attempts= or leave reject_copies= out\n")
+    draw(run, "num_samples=30", f"reject_copies={earlier}", "max_attempts=40", out="later")
+    assert len(drawn(out)) == 30
+    draw(run, "num_samples=20", f"reject_copies={earlier}", "max_attempts=1", out="none", exit_code=2)
+    assert "error: not one row was good enough" in capsys.readouterr().err
 
 
 def test_copies_are_drawn_again(run, draw, tmp_path) -> None:
@@ -215,7 +242,7 @@ WRONG = [
     ("condition=3", "condition=3: use {column: value}"),
     ("class_label=z", "class_label=z is not a label"),
     ("reject_copies=nowhere.csv", "nowhere.csv does not exist"),
-    ("sampler=heun", "use ddpm or ddim"),
+    ("sampler=heun", "use ddpm, ddim or dpmpp_2m"),
     ("sampler.threshold=dynamic", "for a table use static or none"),
 ]
 

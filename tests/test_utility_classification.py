@@ -12,6 +12,7 @@ from utility_files import write_class_folder
 
 pytest.importorskip("torchvision")
 from eval.__main__ import main as evaluate
+from eval.folder_groups import groups_in
 from eval.utility.__main__ import main
 from eval.utility.arms import make_arms
 from eval.utility.classification.arms import arm_makers
@@ -20,7 +21,6 @@ from eval.utility.classification.examples import Example
 from eval.utility.classification.figures import confusion, figures, macro_f1, recalls
 from eval.utility.classification.network import CLASSIFIERS, build_classifier
 from eval.utility.classification.training import Looker, classify, mixed, train_classifier
-from eval.utility.folder_groups import groups_in
 from eval.utility.windows import PixelScale, draw_window
 
 TINY = ["size=16", "width=8", "steps=2", "batch_size=4", "val_checks=1", "ratios=[1,2]", "seeds=2", "draws=100"]

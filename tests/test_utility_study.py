@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from eval.utility.groups import Groups
+from eval.groups import Groups
 from eval.utility.intervals import Interval, interval, resample
 from eval.utility.study import Arm, Run, run_study
 from eval.utility.summary import summarise, table

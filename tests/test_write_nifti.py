@@ -39,6 +39,8 @@ def test_volumes_hold_exactly_what_the_files_hold(tmp_path, spec):
         assert np.array_equal(label_map, read_label_map(sample))
     named = json.loads((tmp_path / "set" / "labels.json").read_text(encoding="utf-8"))
     assert named == {str(k): name for k, name in enumerate(NAMES)}
+    again = list_nifti(NiftiConfig(path=str(tmp_path / "set" / "images"), labels=str(tmp_path / "set" / "labels")))
+    assert again.label_names == NAMES
 
 
 def test_images_alone_have_no_labels(tmp_path):

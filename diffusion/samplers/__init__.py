@@ -8,12 +8,14 @@ from torch import Tensor
 from diffusion.samplers.config import SamplerConfig
 from diffusion.samplers.ddim import DDIMConfig, ddim
 from diffusion.samplers.ddpm import DDPMConfig, ddpm
+from diffusion.samplers.dpmpp_2m import DPMpp2MConfig, dpmpp_2m
 from diffusion.samplers.heun import HeunConfig, heun
 
 SAMPLERS: dict[str, tuple[type[SamplerConfig], Callable[..., Tensor]]] = {
     "ddpm": (DDPMConfig, ddpm),
     "ddim": (DDIMConfig, ddim),
     "heun": (HeunConfig, heun),
+    "dpmpp_2m": (DPMpp2MConfig, dpmpp_2m),
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -15,6 +16,9 @@ THRESHOLDS = ("none", "static", "dynamic")
 @dataclass
 class SamplerConfig:
     """How many steps, which timesteps, and how x_0 is kept in [-1, 1]."""
+
+    ONE_CALL: ClassVar[bool] = True  # a step calls the denoiser once, where it stands
+    SINGLE_STEPS: ClassVar[bool] = True  # a step needs nothing of other steps, so they can be walked one by one
 
     name: str = ""  # each sampler has its own, which cannot be changed
     num_inference_steps: int = 50

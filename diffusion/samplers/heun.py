@@ -1,6 +1,7 @@
 """Heun's second-order solver of the probability-flow ODE (Karras et al. 2022, Algorithm 1)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -13,6 +14,9 @@ from diffusion.timesteps import NoiseLevels
 @dataclass
 class HeunConfig(SamplerConfig):
     """Heun has no options of its own. N steps call the denoiser 2 N - 1 times."""
+
+    ONE_CALL: ClassVar[bool] = False
+    SINGLE_STEPS: ClassVar[bool] = False  # a step calls the denoiser at the next one's t
 
     name: str = "heun"
 

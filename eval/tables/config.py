@@ -22,7 +22,7 @@ class TableConfig:
     """The file that the model was trained on, what it drew, and rows that it never saw."""
 
     real: str = MISSING
-    """CSV (comma), TSV or Parquet file of the rows that the model was trained on."""
+    """CSV, TSV or Parquet file of the rows that the model was trained on; delimiter and encoding are found out."""
     synthetic: str = MISSING
     """A file, [a.csv,b.csv] or a folder of files: samples of one generator."""
     out: str = MISSING

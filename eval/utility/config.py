@@ -76,17 +76,6 @@ def names_in(key: str, path: str) -> list[str]:
     return names
 
 
-def refuse_overlap(splits: Mapping[str, Sequence[str]], what: str) -> None:
-    """ValueError if two of the splits share an entry; `what` says what an entry is."""
-    keys = list(splits)
-    for i, one in enumerate(keys):
-        for other in keys[i + 1 :]:
-            if shared := sorted({*splits[one]} & {*splits[other]}):
-                raise ValueError(
-                    f"{one} and {other} share {len(shared)} {what}, the first {shared[0]}: a test needs images of its own"
-                )
-
-
 def refuse_copies(splits: Mapping[str, Sequence[tuple[str, str]]]) -> None:
     """ValueError if an image of one of the splits is in another by its pixels; each is given as its hash and its name."""
     names = {key: dict(images) for key, images in splits.items()}

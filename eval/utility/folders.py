@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from omegaconf import MISSING
 
-from eval.utility.config import names_in, refuse_overlap
-from eval.utility.folder_groups import groups_in
+from eval.folder_groups import groups_in
+from eval.overlap import refuse_overlap
+from eval.utility.config import names_in
 from eval.utility.groups import SYNTHETIC, Grouped
 from eval.utility.recipe import RecipeConfig
 

@@ -1,30 +1,14 @@
 """Which test images belong together, and that no group is in two of a study's sets."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int
 
-from eval.utility.config import refuse_overlap
+from eval.groups import Groups, every_group
+from eval.overlap import refuse_overlap
 
 SYNTHETIC = "synthetic"  # images that no scene or patient is known of
-
-
-@dataclass(frozen=True)
-class Groups:
-    """The groups of the test images; what is in one (a patient, a scene) is drawn together."""
-
-    by: str
-    """What a group is: the option `group`."""
-    of_image: Int[np.ndarray, "images"]
-    """The number of each image's group, from 0."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return int(self.of_image.max()) + 1
 
 
 @runtime_checkable
@@ -53,10 +37,7 @@ def check_groups(splits: Mapping[str, Sequence[Grouped]], by: str | None, mend: 
     of_split: dict[str, list[str]] = {}
     for key, images in splits.items():
         if key != SYNTHETIC:
-            lacking = next((image for image in images if image.group is None), None)
-            if lacking is not None:
-                raise ValueError(f"group={by}: {lacking.name} has no {by} ({key}): {mend}")
-            of_split[key] = [str(image.group) for image in images]
+            of_split[key] = every_group(by, key, [(image.name, image.group) for image in images], mend)
     refuse_overlap(of_split, f"values of {by}")
     scored = "test" if "test" in of_split else "val"
     found, numbers = np.unique(of_split[scored], return_inverse=True)

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
+from eval.group_draws import redrawn
 from eval.utility.study import Scorer
 
 LEVEL = 95.0
@@ -46,7 +47,7 @@ def resample(
     seeds = len(scorers[0])
     means = []
     for _ in tqdm(range(draws), "intervals", leave=False, unit="draw"):
-        weights = _drawn_images(images, rng) if groups is None else _drawn_groups(groups, rng)
+        weights = _drawn_images(images, rng) if groups is None else redrawn(groups, rng)
         chosen, times = np.unique(rng.integers(seeds, size=max(1, seeds - 1)), return_counts=True)
         means.append([np.average([arm[s](weights) for s in chosen], axis=0, weights=times) for arm in scorers])
     return np.array(means)
@@ -54,11 +55,6 @@ def resample(
 
 def _drawn_images(images: int, rng: np.random.Generator) -> Int[np.ndarray, "images"]:
     return np.bincount(rng.integers(images, size=images), minlength=images)
-
-
-def _drawn_groups(groups: Int[np.ndarray, "images"], rng: np.random.Generator) -> Int[np.ndarray, "images"]:
-    count = int(groups.max()) + 1
-    return np.bincount(rng.integers(count, size=count - 1), minlength=count)[groups]
 
 
 def interval(estimate: float, draws: Float[np.ndarray, "draws"]) -> Interval:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from eval.utility.groups import Groups
+from eval.groups import Groups
 
 BASELINE = "real"
 Scorer = Callable[[np.ndarray], np.ndarray]

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from eval.decode import decode
+from eval.groups import record_group
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one equality
@@ -75,7 +76,7 @@ class CocoSet:
             np.array(labels, np.int64),
             np.array([bool(row.get("iscrowd")) for row in rows], bool),
             [row.get("segmentation") or None for row in rows],
-            _group_of(record, group),
+            record_group(record, group),
         )
 
 
@@ -97,17 +98,6 @@ def open_coco(folder: Path, path: Path) -> CocoSet:
     if not names:
         raise ValueError(f"{path}: names no category")
     return CocoSet(folder, path, list(names.values()), records, by_image, label_of)
-
-
-def _group_of(record: dict[str, Any], group: str | None) -> str | None:
-    """A field of an image's record or of the attributes in it, as text; `folder` is the one that its file lies in."""
-    if group is None:
-        return None
-    extra = record.get("attributes")
-    value = record.get(group, extra.get(group) if isinstance(extra, dict) else None)
-    if value is None and group == "folder":
-        value = record["file_name"].rpartition("/")[0]
-    return str(value) if isinstance(value, str | int | float) and str(value) else None
 
 
 def _corners(row: dict[str, Any], size: tuple[int, int], what: str) -> tuple[float, float, float, float]:

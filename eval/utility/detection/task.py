@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from eval.overlap import refuse_overlap
 from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
-from eval.utility.config import names_in, refuse_copies, refuse_overlap
+from eval.utility.config import names_in, refuse_copies
 from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
 from eval.utility.detection.detector import build_detector
