@@ -122,7 +122,7 @@ def agreement(rows):
     low, middle, high = np.quantile(ious, [0.1, 0.5, 0.9])
     spread = f"median {middle:.3f}, 10 to 90 %: {low:.3f} to {high:.3f}"
     return [
-        f"Label agreement (IoU of the drawn label map and the one found in the image alone): mean {np.mean(ious):.3f}, {spread}."
+        f"Label agreement (IoU of the drawn label map and the one found in the image): mean {np.mean(ious):.3f}, {spread}."
     ]
 
 

@@ -10,7 +10,8 @@ def groups_in(root: Path, names: list[str], group: str | None, table: str | None
 
     `group`: `folder`, or a column of the CSV file `table`, whose first column names an image below `root`, with or
     without its extension and folders, or a folder of them; a name may begin with that of `root` itself (test/a/1.png).
-    Folders of two roots are never the same, values of a column may be.
+    Of CLASS/GROUP the folder is GROUP: a patient may lie in two classes. Folders of two roots are never the same, values
+    of a column may be.
     ValueError for a table that cannot be read or lacks the column, or a name in it that fits several images.
     """
     if group is None:
@@ -20,7 +21,8 @@ def groups_in(root: Path, names: list[str], group: str | None, table: str | None
     if group != "folder":
         return {}
     folders = {name: name.rpartition("/")[0] for name in names}
-    return {name: str(root.resolve() / folder) for name, folder in folders.items() if folder}
+    below = {name: folder.partition("/")[2] or folder for name, folder in folders.items() if folder}
+    return {name: str(root.resolve() / folder) for name, folder in below.items()}
 
 
 def _from_table(root: str, names: list[str], values: dict[str, str], table: str) -> dict[str, str]:

@@ -167,9 +167,7 @@ def report(rows: Sequence[dict[str, Any]], missing: dict[int, dict[str, int]], *
     """Say how well labels agree, and what was thrown away and why where samples were looked at for that."""
     ious = [row["label_iou"] for row in rows if "label_iou" in row]
     if ious:
-        print(
-            f"label agreement (IoU of each label map with the one found in the image alone): mean {np.mean(ious):.3f}"
-        )
+        print(f"label agreement (IoU of each label map with the one found in the image): mean {np.mean(ious):.3f}")
     thrown = Counter[str]()
     for counts in [*(row.get("discarded", {}) for row in rows), *missing.values()]:
         thrown.update(counts)

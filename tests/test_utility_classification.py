@@ -358,7 +358,11 @@ def test_a_table_names_images_stems_or_folders_and_must_be_one(tmp_path):
             read(*rows)
     with pytest.raises(ValueError, match=r"group=scene: no column of attributes=.*t.csv \(age, patient\)"):
         read("a,9,x", column="scene")
-    assert groups_in(tmp_path, ["a/p1/0.png", "0.png"], "folder", None) == {"a/p1/0.png": str(tmp_path / "a" / "p1")}
+    in_two_classes = groups_in(
+        tmp_path, ["a/p1/0.png", "b/p1/1.png", "b/p2/2.png", "p3/3.png", "0.png"], "folder", None
+    )
+    one, two, three = (str(tmp_path / name) for name in ("p1", "p2", "p3"))
+    assert in_two_classes == {"a/p1/0.png": one, "b/p1/1.png": one, "b/p2/2.png": two, "p3/3.png": three}
     assert groups_in(tmp_path, names, None, None) == {}
 
 
