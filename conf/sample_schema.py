@@ -69,7 +69,8 @@ class SampleConfig:
     format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
     class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
     coco and yolo, of images with more bits.
-    min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again.
+    min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again. One
+    without any object is kept.
     reject_copies: the training images, as `images` are read; a sample nearer to one of them than 99 % of them are to
     each other is drawn again. max_attempts: how often.
     condition: of a table, {column: value}: rows are drawn given these values, and hold them. format: of a table csv or

@@ -50,7 +50,8 @@ class Judge:
     def _label_ious(self, x_0: Tensor, indices: Sequence[int]) -> Sequence[float | None]:
         """Agreement of each label map with the one that the model finds in the image, both as they are written.
 
-        It knows the image and, where one was asked for, the class; not the label that was drawn.
+        It knows the image and, where one was asked for, the class; not the label that was drawn. None where neither map
+        holds anything: that two empty maps are alike says nothing of how well objects are labelled.
         """
         artist, config = self.drawing.artist, self.drawing.config
         if not artist.parts.label or config.mode == "annotate":
@@ -63,7 +64,7 @@ class Judge:
             [without_small(label_map, config.min_area) for label_map in decode(channels, encoding, num_labels)]
             for channels in (label, found)
         )
-        return [agreement(a, b, num_labels) for a, b in zip(own, again, strict=True)]
+        return [agreement(a, b, num_labels) if (a | b).any() else None for a, b in zip(own, again, strict=True)]
 
     def _distances(self, image: Tensor) -> Sequence[float | None]:
         if self.real is None:

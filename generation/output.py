@@ -167,7 +167,11 @@ def report(rows: Sequence[dict[str, Any]], missing: dict[int, dict[str, int]], *
     """Say how well labels agree, and what was thrown away and why where samples were looked at for that."""
     ious = [row["label_iou"] for row in rows if "label_iou" in row]
     if ious:
-        print(f"label agreement (IoU of each label map with the one found in the image): mean {np.mean(ious):.3f}")
+        empty = sum("label_map" in row and "label_iou" not in row for row in rows)
+        besides = f"; {empty} of {len(rows)} samples hold no object in either" if empty else ""
+        print(
+            f"label agreement (IoU of each label map with the one found in the image): mean {np.mean(ious):.3f}{besides}"
+        )
     thrown = Counter[str]()
     for counts in [*(row.get("discarded", {}) for row in rows), *missing.values()]:
         thrown.update(counts)

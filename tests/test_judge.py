@@ -19,6 +19,7 @@ from diffusion.tasks import Artist
 from eval.nearest import find_nearest
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
+from generation.output import report
 from generation.request import Request
 
 HOW = FolderConfig(path="gone", image_size=8)
@@ -127,6 +128,22 @@ def test_agreement_is_stored_and_too_little_of_it_is_a_fault():
         verdicts = Judge(drawing(min_label_iou=least), None).look(x_0, [3, 7])
         assert [verdict.facts for verdict in verdicts] == [{"label_iou": 1.0}, {"label_iou": 0.5}]
         assert [verdict.fault for verdict in verdicts] == faults
+
+
+def test_two_empty_labels_say_nothing_of_agreement():
+    x_0 = torch.cat([sample_of(bright(0), bright(0) > 0), sample_of(bright(0), bright(1) > 0)])
+    empty, alone = Judge(drawing(min_label_iou=0.9), None).look(x_0, [0, 1])
+    assert (empty.facts, empty.fault) == ({}, None)
+    assert (alone.facts, alone.fault) == ({"label_iou": 0.0}, "label_iou")
+
+
+def test_the_mean_agreement_is_that_of_samples_with_objects(capsys):
+    report(
+        [{"label_map": "a", "label_iou": 0.6}, {"label_map": "b"}, {"label_map": "c", "label_iou": 0.8}],
+        {},
+        looked=False,
+    )
+    assert "mean 0.700; 1 of 3 samples hold no object in either" in capsys.readouterr().out
 
 
 def test_both_labels_are_compared_as_they_are_written():
