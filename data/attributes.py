@@ -50,14 +50,19 @@ def with_table(listing: Listing, table: str) -> Listing:
         raise ValueError(f"data.attributes: the images have a {both[0]} already: rename that column of {table}")
     stems = Counter(map(_stem, {entry.file or entry.name for entry in listing.entries}))
     entries, fitting = [], 0
+    bare = Counter(PurePosixPath(file).name for file in {entry.file or entry.name for entry in listing.entries})
     for entry in listing.entries:
         name = PurePosixPath(entry.name)
         places = [entry.name, entry.file or entry.name, name.with_suffix("").as_posix()]
-        keys, stem = [*places, *(folder.as_posix() for folder in name.parents)], _stem(entry.file or entry.name)
-        if stem in found and stem not in keys:
-            if stems[stem] > 1:
-                raise ValueError(f"data.attributes: {stem} in {table} fits several images: give names with folders")
-            keys.append(stem)
+        file = entry.file or entry.name
+        keys = [*places, *(folder.as_posix() for folder in name.parents)]
+        for short, count in ((PurePosixPath(file).name, bare), (_stem(file), stems)):
+            if short in found and short not in keys:
+                if count[short] > 1:
+                    raise ValueError(
+                        f"data.attributes: {short} in {table} fits several images: give names with folders"
+                    )
+                keys.append(short)
         row = next((found[key] for key in keys if key in found), None)
         fitting += row is not None
         entries.append(replace(entry, attributes={**entry.attributes, **(row or {})}))

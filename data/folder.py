@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from data.decode import EXTENSIONS, decode
@@ -14,6 +14,7 @@ from data.listing import every_nth, existing_folder, file_digest, is_litter, nam
 
 MISSING = "???"  # OmegaConf's mark of a field that must be given
 LOSSY = (".jpg", ".jpeg", ".webp")
+OF_MASKS = {"mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "segmentations"}
 
 
 @dataclass
@@ -133,6 +134,8 @@ def list_folder(config: FolderConfig) -> Listing:
     if not names:
         raise ValueError(f"no images in {folder}: it holds none of {' '.join(EXTENSIONS)}, in any case")
     in_classes = _in_classes(folder, names, grouped=config.group == "folder")
+    if in_classes:
+        _refuse_masks(folder, names)
     if in_classes and config.file_list is None:
         foreign += _empty_classes(folder, names)
     entries = [
@@ -183,6 +186,21 @@ def _in_classes(folder: Path, names: list[str], *, grouped: bool) -> bool:
         both = f"{folder} has images at different depths ({deep[0]} and {odd[0]})"
         raise ValueError(f"{both}: data.group=folder reads GROUP/1.png or CLASS/GROUP/1.png")
     return bool(deep)
+
+
+def _refuse_masks(folder: Path, names: list[str]) -> None:
+    """ValueError where one of two folders is called as masks are, and all in it as images in the other."""
+    stems: dict[str, set[str]] = {}
+    for name in names:
+        first, _, below = name.partition("/")
+        stems.setdefault(first, set()).add(PurePosixPath(below).stem)
+    for masks in stems.keys() & OF_MASKS if len(stems) == 2 else ():
+        [images] = stems.keys() - {masks}
+        if {stem.removesuffix("_mask") for stem in stems[masks]} <= stems[images]:
+            raise ValueError(
+                f"{folder} holds {images}/ and {masks}/ with the same names: an image and its mask are read by data=masks "
+                f"data.path={folder / images} data.masks={folder / masks}"
+            )
 
 
 def _empty_classes(folder: Path, names: list[str]) -> list[tuple[str, str]]:

@@ -81,7 +81,9 @@ class NiftiConfig(FolderConfig):
         if self.volume_index is not None and self.volume_index < 0:
             raise ValueError(f"data.volume_index={self.volume_index}: it counts from 0")
         if self.label_names is not None and self.labels is None:
-            raise ValueError("data.label_names without data.labels: there is no mask to name")
+            raise ValueError(
+                "data.labels is missing: data.label_names names the values of masks, so say where they are, data.labels=DIR"
+            )
         names = [BACKGROUND, *(self.label_names or [])]
         if len(set(names)) < len(names):
             raise ValueError(f"data.label_names={self.label_names}: names of 1, 2, ..., each once, no {BACKGROUND}")

@@ -162,6 +162,13 @@ def test_a_table_names_files_stems_or_folders(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_table_may_name_files_without_their_folders(tmp_path):
+    found = with_table(Listing([entry("a/1.png"), entry("b/2.png")]), table(tmp_path, "file,age\n1.png,old\n2,young\n"))
+    assert [e.attributes["age"] for e in found.entries] == ["old", "young"]
+    with pytest.raises(ValueError, match=r"1\.png in .* fits several images"):
+        with_table(Listing([entry("a/1.png"), entry("b/1.png")]), table(tmp_path, "file,age\n1.png,old\n"))
+
+
 def slices(*files: str) -> list[Entry]:
     return [replace(entry(f"{f}/{k:04d}"), file=f"{f}.nii.gz") for f in files for k in range(3)]
 

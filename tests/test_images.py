@@ -573,6 +573,15 @@ def test_images_two_folders_down(folder):
         load(folder)
 
 
+def test_images_and_their_masks_are_no_classes(folder):
+    for name in ["images/1.png", "images/2.png", "masks/1_mask.png"]:
+        save(folder / name, grey())
+    with pytest.raises(ValueError, match=r"read by data=masks data\.path=.*images data\.masks=.*masks"):
+        load(folder)
+    save(folder / "masks" / "3.png", grey())  # a mask of nothing
+    assert load(folder).train.spec.classes == ["images", "masks"]
+
+
 def test_a_class_without_images(folder):
     save(folder / "a" / "1.png", grey())
     (folder / "b").mkdir()
