@@ -245,7 +245,12 @@ def _describe_groups(loaded: _Loaded, train: ImageSet, val: _Loaded | None) -> s
     of_training = {g for name, g in zip(loaded.images.names, loaded.groups, strict=True) if g and name in chosen}
     held_out = {g for g in loaded.groups if g} - of_training if val is None else {g for g in val.groups or [] if g}
     by = f" by {loaded.grouped_by}" if loaded.grouped_by else ""
-    return f" Groups{by}, none divided: {len(of_training)} to train on, {len(held_out)} held out."
+    said = f" Groups{by}, none divided: {len(of_training)} to train on, {len(held_out)} held out."
+    if val is None and len(of_training | held_out) == 1:
+        said += (
+            " One group cannot be divided, so nothing is held out for validation: data.group=null divides its images."
+        )
+    return said
 
 
 def _fitted(

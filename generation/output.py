@@ -29,7 +29,7 @@ from data.write_yolo import write_yolo
 from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
 from generation.drawing import Drawing
 from generation.naming import another_format
-from generation.shortfall import mend
+from generation.shortfall import Incomplete, mend
 
 GRID_IMAGES = 64
 MADE = {  # what each format leaves in the folder, beside the samples' own files
@@ -83,7 +83,7 @@ def write_samples(
 def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, wanted: int) -> list[Path]:
     """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away.
 
-    Returns the places that its user should know of. `how`: as what was given was read. ValueError where no sample was
+    Returns the places that its user should know of. `how`: as what was given was read. Incomplete where no sample was
     good enough.
     """
     rows = sorted(read_manifest(out), key=lambda row: row["index"])
@@ -92,7 +92,7 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     given_up = missing_samples(out, wanted)
     report(rows, given_up, looked=config.min_label_iou > 0 or config.reject_copies is not None)
     if not rows:
-        raise ValueError(f"not one sample was good enough: {mend(reasons_of(given_up))}")
+        raise Incomplete(f"error: not one sample was good enough: {mend(reasons_of(given_up))}")
     samples = [sample_files(out, row) for row in rows]
     shown = samples[:GRID_IMAGES]
     maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None

@@ -35,7 +35,7 @@ from diffusion.timesteps import noise_levels
 from generation.naming import out_folder
 from generation.rebuilt import rebuild_table
 from generation.row_folder import FILES, RowFolder
-from generation.shortfall import mend, require_all
+from generation.shortfall import Incomplete, mend, require_all
 from training.checkpoint import file_sha256
 from training.console import bar_interval
 from training.device import autocast_network, choose_device
@@ -123,7 +123,9 @@ def sample_rows(config: SampleConfig, checkpoint: Path, state: dict[str, Any]) -
     with InterruptGuard() as guard:
         x_0, kept, thrown = draw_until_good(drawing, real, folder, guard)
     if not kept:
-        raise ValueError(f"not one row was good enough, every one copies a row of reject_copies=: {mend(['copy'])}")
+        raise Incomplete(
+            f"error: not one row was good enough, every one copies a row of reject_copies=: {mend(['copy'])}"
+        )
     frame = spec.frame(drawing.texts(x_0[kept], kept))
     file = write_table(out / name, frame, spec)
     summary = {"file": file.name, "rows": len(kept), "columns": [str(name) for name in frame.columns]}

@@ -300,3 +300,8 @@ def test_folders_of_one_name_in_two_places_are_two_groups(tmp_path):
         save(tmp_path / place, *(f"p{i}/{k}.png" for i in range(2)))
     loaded = load(tmp_path / "train", val_path=str(tmp_path / "val"), group="folder")
     assert loaded.report.endswith("Groups by folder, none divided: 2 to train on, 2 held out.")
+
+
+def test_one_group_alone_leaves_nothing_to_validate_with(tmp_path):
+    loaded = load(save(tmp_path / "images", "p/1.png", "p/2.png"), group="folder")
+    assert "1 to train on, 0 held out. One group cannot be divided, so nothing is held out" in loaded.report
