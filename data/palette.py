@@ -54,6 +54,9 @@ def found_palette(seen: Set[Value]) -> dict[str, Value]:
         raise ValueError("no mask has black for its background: name the colours in data.palette")
     if numbers and numbers[0] < 0:
         raise ValueError(f"a mask holds {numbers[0]}: name the values in data.palette, none below 0")
+    if {*numbers} - {0} == {1, 255}:  # 255 as masks often have it and 1 as labels are written: two labels, or one?
+        mend = 'write them alike, or name both in data.palette, as {"object": 1, "unsure": 255}'
+        raise ValueError(f"the masks hold 1 and 255, which may be one label written in two ways: {mend}")
     if colours:
         named: dict[str, Value] = {
             f"#{r:02x}{g:02x}{b:02x}": (r, g, b) for r, g, b in colours if (r, g, b) != (0, 0, 0)

@@ -31,6 +31,18 @@ def colours(*values: tuple[int, int, int]) -> np.ndarray:
     return mask
 
 
+def test_one_label_written_in_two_ways_is_not_taken_for_two(tmp_path):
+    """255 as masks often have it, 1 as `labels/` of samples have it."""
+    folder = write_mask_set(tmp_path)
+    for name, value in (("a", 255), ("b", 255), ("c", 1)):
+        save(folder / "masks" / f"{name}.png", value * np.eye(8, dtype=np.uint8))
+    with pytest.raises(ValueError, match="the masks hold 1 and 255, which may be one label written in two ways"):
+        load_masks(folder)
+    (tmp_path / "both.json").write_text('{"object": 1, "unsure": 255}')
+    train = load_masks(folder, palette=str(tmp_path / "both.json")).train
+    assert train.spec.label_names == ["background", "object", "unsure"]
+
+
 def test_colours_found_in_the_data_or_named(tmp_path):
     folder = write_mask_set(tmp_path)
     for name in "abc":
