@@ -48,13 +48,12 @@ def with_table(listing: Listing, table: str) -> Listing:
     columns = sorted({key for attributes in found.values() for key in attributes})
     if both := [key for key in columns if any(key in entry.attributes for entry in listing.entries)]:
         raise ValueError(f"data.attributes: the images have a {both[0]} already: rename that column of {table}")
-    stems = Counter(map(_stem, {entry.file or entry.name for entry in listing.entries}))
+    files = {entry.file or entry.name for entry in listing.entries}
+    stems, bare = Counter(map(_stem, files)), Counter(PurePosixPath(file).name for file in files)
     entries, fitting = [], 0
-    bare = Counter(PurePosixPath(file).name for file in {entry.file or entry.name for entry in listing.entries})
     for entry in listing.entries:
-        name = PurePosixPath(entry.name)
-        places = [entry.name, entry.file or entry.name, name.with_suffix("").as_posix()]
-        file = entry.file or entry.name
+        name, file = PurePosixPath(entry.name), entry.file or entry.name
+        places = [entry.name, file, name.with_suffix("").as_posix()]
         keys = [*places, *(folder.as_posix() for folder in name.parents)]
         for short, count in ((PurePosixPath(file).name, bare), (_stem(file), stems)):
             if short in found and short not in keys:

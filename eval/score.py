@@ -20,7 +20,7 @@ from eval.frechet import frechet_from_features
 from eval.frechet_infinity import INVERSE_SHARES, MIN_IMAGES, frechet_infinity
 from eval.groups import renumbered
 from eval.kernel import kernel_distance, mmd2
-from eval.labels import read_labels
+from eval.labels import Labels, read_labels
 from eval.measure import Measurement
 from eval.nearest import Nearest, find_nearest, share_closer
 from eval.privacy_audit import Sets, audit_comparison, holdout_note, membership_of, set_groups
@@ -54,17 +54,9 @@ def score(comparison: Comparison) -> Scores:
         )]  # fmt: skip
     covered = _coverage(real, synthetic, comparison, extractor.description, groups)
 
-    def of_class(rows: np.ndarray) -> np.ndarray | None:
-        return None if groups is None else renumbered(groups[rows])
-
-    def half(rows: np.ndarray) -> int:
-        return smaller_half(len(rows), of_class(rows), repeats=config.floor_repeats, seed=config.seed)
-
-    classes, few = split_classes(real_labels, synthetic_labels, kept, half)
-    by_class = {
-        c.name: _of_class(real[c.real], synthetic[c.synthetic], comparison, extractor, of_class(c.real))
-        for c in classes
-    }
+    by_class, few = _by_class(
+        real, synthetic, comparison, extractor, kept=kept, labels=(real_labels, synthetic_labels), groups=groups
+    )
     measured = [_measured(measurement, comparison) for measurement in measure_domain(comparison)]
     bias = measure_bias(comparison, real_labels, synthetic_labels)
     biased = [_measured(measurement, comparison) for measurement in bias.measurements]
@@ -82,6 +74,33 @@ def score(comparison: Comparison) -> Scores:
         *few,
     ]
     return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), remarks)
+
+
+def _by_class(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    comparison: Comparison,
+    extractor: Extractor,
+    *,
+    kept: np.ndarray,
+    labels: tuple[Labels, Labels],
+    groups: np.ndarray | None,
+) -> tuple[dict[str, list[Figure]], list[str]]:
+    """The figures of each class that has enough images, and a line on those that have not."""
+    config = comparison.config
+
+    def of_class(rows: np.ndarray) -> np.ndarray | None:
+        return None if groups is None else renumbered(groups[rows])
+
+    def half(rows: np.ndarray) -> int:
+        return smaller_half(len(rows), of_class(rows), repeats=config.floor_repeats, seed=config.seed)
+
+    classes, few = split_classes(*labels, kept, half)
+    figures = {
+        c.name: _of_class(real[c.real], synthetic[c.synthetic], comparison, extractor, of_class(c.real))
+        for c in classes
+    }
+    return figures, few
 
 
 def _groups_note(comparison: Comparison, sizes: list[int]) -> list[str]:

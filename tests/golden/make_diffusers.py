@@ -121,17 +121,16 @@ def main():
     for case in cases():
         timesteps, x_0 = run(case, x, noise)
         results.append(case | {"timesteps": timesteps, "x_0": x_0.tolist()})
-    record = {
-        "package": "diffusers",
-        "version": diffusers.__version__,
-        "torch": torch.__version__.split("+")[0],
-        "seed": SEED,
-        "network": "0.4 x + 0.3 sin(2 x + t / 100); the learned variance is cos(3 x), in the second half of channels",
-        "x": x.tolist(),
-        "noise": noise.tolist(),
-        "cases": results,
-    }
-    path = Path(__file__).with_name("diffusers.json")
+    says = "0.4 x + 0.3 sin(2 x + t / 100); the learned variance is cos(3 x), in the second half of channels"
+    write("diffusers.json", says, {"x": x, "noise": noise}, results)
+
+
+def write(name, network_is, tensors, results):
+    """What was recorded, beside this file, a line a case."""
+    versions = {"version": diffusers.__version__, "torch": torch.__version__.split("+")[0]}
+    record = {"package": "diffusers", **versions, "seed": SEED, "network": network_is}
+    record |= {key: tensor.tolist() for key, tensor in tensors.items()} | {"cases": results}
+    path = Path(__file__).with_name(name)
     path.write_text(json.dumps(record, separators=(",", ":")).replace('{"schedule"', '\n{"schedule"') + "\n")
     print(f"{len(results)} cases -> {path}, {path.stat().st_size / 1024:.0f} KiB")
 

@@ -7,13 +7,9 @@ not exceed 1 is our static one. Zero terminal SNR is not recorded: it takes alph
 step extrapolates from the first. It computes x in float32, all else here in float64.
 """
 
-import json
-from pathlib import Path
-
-import diffusers
 import torch
 from diffusers import DPMSolverMultistepScheduler
-from make_diffusers import BETA_SCHEDULES, PREDICTION_TYPES, SEED, SHAPE, in_float64, network
+from make_diffusers import BETA_SCHEDULES, PREDICTION_TYPES, SEED, SHAPE, in_float64, network, write
 
 TIMESTEPS = {
     ("trailing", 1): None,
@@ -74,18 +70,7 @@ def main():
     for case in cases():
         timesteps, x_0 = run(case, x)
         results.append(case | {"timesteps": timesteps, "x_0": x_0.tolist()})
-    record = {
-        "package": "diffusers",
-        "version": diffusers.__version__,
-        "torch": torch.__version__.split("+")[0],
-        "seed": SEED,
-        "network": "0.4 x + 0.3 sin(2 x + t / 100)",
-        "x": x.tolist(),
-        "cases": results,
-    }
-    path = Path(__file__).with_name("dpmpp_2m.json")
-    path.write_text(json.dumps(record, separators=(",", ":")).replace('{"schedule"', '\n{"schedule"') + "\n")
-    print(f"{len(results)} cases -> {path}, {path.stat().st_size / 1024:.0f} KiB")
+    write("dpmpp_2m.json", "0.4 x + 0.3 sin(2 x + t / 100)", {"x": x}, results)
 
 
 if __name__ == "__main__":
