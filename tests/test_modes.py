@@ -152,6 +152,18 @@ def test_vary_takes_strengths_in_turn_and_keeps_labels_that_are_given(joint, dra
         assert (label_map == decode(given["labels"] / f"{i // 2:03d}.png")[0]).all()
 
 
+def test_a_strength_that_no_image_would_get_is_refused_and_one_that_some_lack_is_said(joint, draw, given, capsys):
+    options = ["mode=vary", f"images={given['images']}"]
+    draw(joint, *options, "strength=[0.1,0.2,0.3,0.4]", exit_code=2)
+    told = "strength=[0.1, 0.2, 0.3, 0.4]: 4 of them, but 3 samples to draw: num_per_image=2"
+    assert told in capsys.readouterr().err
+    out = draw(joint, *options, "strength=[0.1,0.2]")
+    assert [row["strength"] for row in rows(out)] == [0.1, 0.2, 0.1]
+    assert "num_per_image=1 no image gets all: num_per_image=2 gives each" in capsys.readouterr().out
+    draw(joint, *options, "strength=[0.1,0.2]", "num_per_image=2", out="two")
+    assert "note:" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("method", ["replace", "repaint"])
 def test_inpaint_changes_what_the_mask_says_and_labels_with_it(method, joint, draw, given):
     options = ["mode=inpaint", f"images={given['images']}", f"mask={given['mask']}", f"inpaint.method={method}"]
