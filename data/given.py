@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int64, Num, UInt, UInt8
 from data.fit import fit_hole, fit_label_map
 from data.folder import FolderConfig, is_image
 from data.given_files import Given, find_images, find_labels, naming
-from data.image_set import ImageSpec
+from data.image_set import ImageSpec, Progress
 from data.images import fit_pixels
 from data.intensity import IntensityConfig
 
@@ -36,10 +36,17 @@ class GivenImages:
 
 
 def load_given_images(
-    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, every_slice: bool = True
+    option: str,
+    path: str,
+    spec: ImageSpec,
+    how: FolderConfig,
+    *,
+    every_slice: bool = True,
+    progress: Progress | None = None,
 ) -> GivenImages:
     """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
 
+    `progress` is called after each image.
     ValueError naming the option and what cannot be read or is not like the training images.
     """
     found = find_images(option, path, how, every_slice=every_slice)
@@ -56,6 +63,8 @@ def load_given_images(
             outside.append(((image < low) | (image > high)).mean())
             pixels.append(fit_pixels(image, like, how.fit))
             shapes.append((image.shape[1], image.shape[2]))
+        if progress is not None:
+            progress(f"reading {option}", len(shapes), len(found))
     if not how.clips and (share := float(np.mean(outside))) > MAX_OUTSIDE:
         known = f"{low:g}..{high:g}"
         raise ValueError(f"{option}={path}: {share:.0%} of the values are outside {known}, which this checkpoint knows")

@@ -158,6 +158,13 @@ def missing_samples(out: Path, wanted: int) -> dict[int, dict[str, int]]:
     return {index: why for index, why in read_given_up(out).items() if index < wanted and index not in made}
 
 
+def already_there(wanted: int, given_up: dict[int, dict[str, int]]) -> str:
+    """What to say where an earlier call left nothing to draw; `given_up`: the `missing_samples`."""
+    if not given_up:
+        return f"nothing to draw: all {wanted} samples are there already"
+    return f"nothing to draw: {wanted - len(given_up)} of {wanted} samples are there already, the others were given up"
+
+
 def reasons_of(given_up: dict[int, dict[str, int]]) -> set[str]:
     """Why attempts were thrown away."""
     return {reason for counts in given_up.values() for reason in counts}
