@@ -85,7 +85,7 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
         draw_all(out, drawing, judge, origin, left)
     else:
         print(already_there(len(request), missing_samples(out, len(request))))
-    made = finish(out, config, spec, how, len(request))
+    made = finish(out, config, spec, how, request)
     if config.trajectory:
         made.append(write_trajectory(out, drawing))
     missing = missing_samples(out, len(request))

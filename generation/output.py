@@ -18,20 +18,20 @@ from data.fit import unfit_label_map
 from data.folder import FolderConfig
 from data.image_set import ImageSpec, to_integers, to_item_arrays
 from data.nifti import NiftiConfig
-from data.overlay import picture
-from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
+from data.sample_files import SampleFiles, sample_files, write_label_map
 from data.sample_folder import read_given_up, read_manifest
 from data.write_coco import write_coco
 from data.write_masks import write_masks
 from data.write_nifti import write_nifti
 from data.write_npz import write_npz
 from data.write_yolo import write_yolo
-from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
+from data.writers import image_grid, write_animation, write_image
 from generation.drawing import Drawing
+from generation.grid import write_grid
 from generation.naming import another_format
+from generation.request import Request
 from generation.shortfall import Incomplete, mend
 
-GRID_IMAGES = 64
 MADE = {  # what each format leaves in the folder, beside the samples' own files
     "coco": ("annotations.json", "annotations_8bit.json", "images_8bit"),
     "yolo": ("yolo",),
@@ -80,13 +80,13 @@ def write_samples(
     manifest.flush()
 
 
-def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, wanted: int) -> list[Path]:
+def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, request: Request) -> list[Path]:
     """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away.
 
     Returns the places that its user should know of. `how`: as what was given was read. Incomplete where no sample was
     good enough.
     """
-    rows = sorted(read_manifest(out), key=lambda row: row["index"])
+    rows, wanted = sorted(read_manifest(out), key=lambda row: row["index"]), len(request)
     if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
         print(f"{earlier} of the {len(rows)} samples in {out} are from an earlier call that asked for more")
     given_up = missing_samples(out, wanted)
@@ -94,9 +94,7 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     if not rows:
         raise Incomplete(f"error: not one sample was good enough: {mend(reasons_of(given_up))}")
     samples = [sample_files(out, row) for row in rows]
-    shown = samples[:GRID_IMAGES]
-    maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
-    write_png(out / "grid.png", picture(np.stack([read_pixels(sample.image, spec) for sample in shown]), maps))
+    write_grid(out / "grid.png", config, spec, request, rows, samples)
     return [
         out / "images",
         out / "grid.png",

@@ -36,7 +36,7 @@ def test_joint_writes_images_with_their_labels_classes_and_agreement(joint, draw
     assert all(0 <= row["label_iou"] <= 1 for row in rows(out))
     assert {int(value) for label_map in label_maps(out).values() for value in np.unique(label_map)} == {0, 1, 2}
     with Image.open(out / "grid.png") as grid:
-        assert grid.size == (34, 34)  # twice as large, for the lines around regions
+        assert grid.size == (2 * 128 + 2, 16 + 2 * (128 + 16) + 2)  # enlarged, with a legend and captions
 
 
 def test_from_labels_keeps_the_labels(joint, draw, given):

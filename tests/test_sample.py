@@ -168,4 +168,4 @@ def test_trajectory_and_grid_are_written(run: Path, command, tmp_path: Path) -> 
     with Image.open(out / "trajectory.gif") as movie:
         assert movie.n_frames == 4
     with Image.open(out / "grid.png") as grid:
-        assert grid.size == (2 * 16 + 2, 2 * 16 + 2)
+        assert grid.size == (2 * 128 + 2, 2 * 128 + 2)  # eight times as large as the images
