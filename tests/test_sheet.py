@@ -159,7 +159,7 @@ def test_a_given_label_map_is_shown_and_a_hole_in_its_image(mode: str, tmp_path:
     known = HOLE if mode == "inpaint" else None
     request = Request(np.zeros((2, 0), np.int64), [], ["a", "b"], image=image, label=label, known=known)
     given = {"images": "x", "labels": "y", "mask": "z"} if mode == "inpaint" else {"labels": "y"}
-    rows = rows_of_grid(tmp_path, monkeypatch, request, [0, 1], mode=mode, **given)
+    rows = rows_of_grid(tmp_path, monkeypatch, request, [0, 1], SPEC, mode=mode, **given)
     for k, (source, sample) in enumerate(rows):
         assert sample.caption == ""
         if mode == "from_labels":
