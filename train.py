@@ -225,7 +225,7 @@ def prepare(config: TrainConfig) -> Run:
         run.step, run.finite.in_a_row = state["step"], state["bad_in_a_row"]
         run.memory.restore(state)
         run.window.restore(state["window"])
-    describe_run(folder, to_plain(config), data.skipped, unused)
+    describe_run(folder, to_plain(config), data.names(), data.skipped, unused)
     counts = f"{len(data.train)} {kind.items} to train on, {len(data.val)} held out; {count_parameters(network)}"
     origin = f"run folder: {folder}" + (f", carried on from step {run.step}" if run.step else "")
     print(data.report, counts, describe_precision(dtype, device), origin, sep="\n", flush=True)

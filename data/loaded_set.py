@@ -9,7 +9,9 @@ import numpy as np
 
 @runtime_checkable
 class ItemSet(Protocol):
-    """Items in an order, images (`ImageSet`) or rows (`TableSet`)."""
+    """Items in an order, images (`ImageSet`) or rows (`TableSet`), each with a name."""
+
+    names: list[str]
 
     def __len__(self) -> int:
         """How many items."""
@@ -36,6 +38,10 @@ class LoadedSet(Generic[S]):
     report: str
     skipped: list[tuple[str, str]]
     key: str
+
+    def names(self) -> dict[str, list[str]]:
+        """Which items are trained on and which are held out, as {"train": [...], "val": [...]}."""
+        return {"train": self.train.names, "val": self.val.names}
 
     def keep_first(self, count: int) -> None:
         """Train on the first `count` items alone, where there are more."""

@@ -147,6 +147,16 @@ def test_skipped_files_are_listed_in_the_run_folder(images: Path, train_tiny) ->
     assert "bad.png" in (run / "skipped_files.txt").read_text()
 
 
+def test_the_lists_in_the_run_folder_divide_the_images_once_more_in_the_same_way(images: Path, train_tiny) -> None:
+    run = train_tiny("run", "train.steps=1", "data.val_fraction=0.3")
+    lists = {split: (run / f"{split}.txt").read_text().split() for split in ("train", "val")}
+    everything = [path.name for path in sorted(images.iterdir())]
+    assert sorted(lists["train"] + lists["val"]) == everything
+    assert len(lists["val"]) == round(0.3 * len(everything))
+    same = train_tiny("same", "train.steps=1", f"data.file_list={run}/train.txt", f"data.val_list={run}/val.txt")
+    assert {split: (same / f"{split}.txt").read_text().split() for split in lists} == lists
+
+
 def test_a_full_folder_is_not_overwritten(command, images: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -58,12 +58,19 @@ def find_unfinished_run(config: dict[str, Any], name: str, *, ignore: Sequence[s
     return max(found)[1] if found else None
 
 
-def describe_run(path: Path, config: dict[str, Any], skipped: Sequence[tuple[str, str]], unused: Sequence[str]) -> None:
+def describe_run(
+    path: Path, config: dict[str, Any], items: Mapping[str, Sequence[str]], skipped: Sequence[tuple[str, str]],
+    unused: Sequence[str],
+) -> None:  # fmt: skip
     """Write what the run is: config.yaml (resolved), env.json (versions, device, git commit).
 
-    Where there are any, also skipped_files.txt and init_from.txt (where the initial weights' run differed).
+    Where there are any, also the names of `items`, as {"train": [...], "val": [...]}, in train.txt and val.txt, so that a
+    study or another run can keep to the same split; skipped_files.txt; and init_from.txt (where the initial weights' run
+    differed).
     """
     write_text(path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    for split, names in items.items():
+        write_lines(path / f"{split}.txt", names)
     write_text(path / "env.json", json.dumps(environment(), indent=2) + "\n")
     write_lines(path / "skipped_files.txt", [f"{name}: {reason}" for name, reason in skipped])
     write_lines(path / "init_from.txt", unused)
