@@ -26,6 +26,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "guidance": WITH_NEW_IMAGES,
     "min_label_iou": WITH_NEW_IMAGES,
+    "min_objects": ("joint", "vary", "inpaint"),
     "reject_copies": WITH_NEW_IMAGES,
 }
 FORMATS_OF = {
@@ -36,7 +37,7 @@ FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name i
 ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     "images": (
         *("mode", "images", "labels", "mask", "num_per_image", "strength", "label_steps", "votes", "inpaint"),
-        *("batch_size", "min_area", "eight_bit_copies", "min_label_iou", "trajectory"),
+        *("batch_size", "min_area", "eight_bit_copies", "min_label_iou", "min_objects", "trajectory"),
     ),
     "rows": ("condition",),
 }
@@ -70,7 +71,8 @@ class SampleConfig:
     class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
     coco and yolo, of images with more bits.
     min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again. One
-    without any object is kept.
+    without any object is kept. min_objects: a sample with fewer objects in its label map is drawn again; an object is a
+    connected region of one label, of at least `min_area` pixels.
     reject_copies: the training images, as `images` are read; a sample nearer to one of them than 99 % of them are to
     each other is drawn again. max_attempts: how often.
     condition: of a table, {column: value}: rows are drawn given these values, and hold them. format: of a table csv or
@@ -102,6 +104,7 @@ class SampleConfig:
     min_area: int = 1
     eight_bit_copies: bool = False
     min_label_iou: float = 0.0
+    min_objects: int = 0
     reject_copies: str | None = None
     max_attempts: int = 10
     weights: str = "ema"
@@ -123,8 +126,9 @@ class SampleConfig:
         for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts", "label_steps", "votes"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed} must not be negative")
+        for name in ("seed", "min_objects"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 <= self.min_label_iou <= 1:
             raise ValueError(f"min_label_iou={self.min_label_iou} must lie in [0, 1]")
         self.strengths()
@@ -156,13 +160,23 @@ class SampleConfig:
             raise ValueError(
                 f"votes={self.votes} has no effect with label_steps=1, which hardly depends on the noise: votes=1"
             )
-        if self.max_attempts != 10 and not self.min_label_iou and self.reject_copies is None:
-            raise ValueError(f"max_attempts={self.max_attempts} has no effect without min_label_iou= or reject_copies=")
+        if self.max_attempts != 10 and not self.rejects:
+            looks = "min_label_iou=, min_objects= or reject_copies="
+            raise ValueError(f"max_attempts={self.max_attempts} has no effect without {looks}")
+        if self.min_objects and self.labels is not None:
+            raise ValueError(
+                f"min_objects={self.min_objects} has no effect with labels=, which say what objects there are"
+            )
         if self.eight_bit_copies and self.format not in ("coco", "yolo"):
             raise ValueError(f"eight_bit_copies=true has no effect with format={self.format}; use coco or yolo")
         if self.guidance.label_scale != 1 and self.labels is None:
             scale = f"guidance.label_scale={self.guidance.label_scale}"
             raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary or inpaint with labels=")
+
+    @property
+    def rejects(self) -> bool:
+        """Whether samples may be drawn again."""
+        return self.min_label_iou > 0 or self.min_objects > 0 or self.reject_copies is not None
 
     def for_items(self, items: str) -> "SampleConfig":
         """The same for a checkpoint of `items`, images or rows, with what is left open filled in.

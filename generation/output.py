@@ -90,7 +90,7 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
         print(f"{earlier} of the {len(rows)} samples in {out} are from an earlier call that asked for more")
     given_up = missing_samples(out, wanted)
-    report(rows, given_up, looked=config.min_label_iou > 0 or config.reject_copies is not None)
+    report(rows, given_up, looked=config.rejects)
     if not rows:
         raise Incomplete(f"error: not one sample was good enough: {mend(reasons_of(given_up))}")
     samples = [sample_files(out, row) for row in rows]
@@ -178,7 +178,11 @@ def report(rows: Sequence[dict[str, Any]], missing: dict[int, dict[str, int]], *
     if looked and not thrown:
         print("thrown away: none")
     elif thrown:
-        reasons = {"label_iou": "labels that agree too little", "copy": "near a training image"}
+        reasons = {
+            "label_iou": "labels that agree too little",
+            "objects": "too few objects",
+            "copy": "near a training image",
+        }
         print("thrown away: " + ", ".join(f"{count} ({reasons[why]})" for why, count in sorted(thrown.items())))
 
 
