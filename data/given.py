@@ -68,13 +68,13 @@ def load_label_maps(
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
-    masks that nothing named in training (255 for label_255): all of them one or the other. In a COCO file categories
+    the masks of training (255 for the label 1): all of them one or the other. In a COCO file categories
     have the names of its labels, and so have the values of a NumPy archive that names them. ValueError naming what is
     no label map, or may mean either, or an image without one.
     """
     found = _find("labels", path, spec, how, images)
     seen = {given.where: _values(given) for given in found if not given.numbered}
-    label_of = _meaning(path, seen, spec.label_names)
+    label_of = _meaning(path, seen, spec.label_names, _mask_values(spec))
     values, labels = np.array(list(label_of)), np.array(list(label_of.values()), np.uint8)
     maps = []
     for i, given in enumerate(found):
@@ -90,11 +90,21 @@ def _values(given: Given) -> list[float]:
         return np.unique(given.read()).astype(np.float64).tolist()
 
 
-def _meaning(path: str, seen: dict[str, list[float]], label_names: list[str]) -> dict[float, int]:
-    """{value: number of its label}, ascending, of the values that are `seen` in each file."""
+def _mask_values(spec: ImageSpec) -> dict[float, int]:
+    """{value: number of its label} of the masks of training; by the labels' names where the checkpoint does not say."""
+    values = [value for value in spec.label_values if isinstance(value, int)]  # colours are in no grey file
+    if values:
+        return {float(value): k for k, value in enumerate(values)}
+    names = [(k, name) for k, name in enumerate(spec.label_names) if re.fullmatch(r"label_[1-9]\d{0,9}", name)]
+    return {**{float(name[6:]): k for k, name in names}, 0.0: 0}
+
+
+def _meaning(
+    path: str, seen: dict[str, list[float]], label_names: list[str], named: dict[float, int]
+) -> dict[float, int]:
+    """{value: number of its label}, ascending, of the values that are `seen` in each file; `named`: those of masks."""
     numbers = {float(k): k for k in range(len(label_names))}
-    named = {float(name[6:]): k for k, name in enumerate(label_names) if re.fullmatch(r"label_[1-9]\d{0,9}", name)}
-    named = dict(sorted({**named, 0.0: 0}.items()))
+    named = dict(sorted(named.items()))
     unlike = {  # the files that hold anything else
         way: [where for where, values in seen.items() if not set(values) <= table.keys()]
         for way, table in (("numbers", numbers), ("named", named))

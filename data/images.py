@@ -78,6 +78,7 @@ def _load(
     key = content_key(_description(config, listing, like))
     pixels, meta = cached(cache_dir, key, lambda: _recipe(config, listing, like, progress))
     spec, names = ImageSpec.from_dict(meta["spec"]).encoded(config.encoding()), meta["names"]
+    spec = replace(spec, label_values=like.label_values if like else listing.label_values)  # not cached: see `key_form`
     labels = meta["class_labels"]
     labels = None if labels is None else np.asarray(labels, np.int64).reshape(len(names), len(spec.attributes))
     entry_of = {entry.name: entry for entry in listing.entries}

@@ -121,7 +121,7 @@ def _as_format(
         write_yolo(out / "yolo", samples, spec, spec.label_names, eight_bit_copies=eight_bit)
         return [out / "yolo"]
     if config.format == "masks":
-        write_masks(out, samples, spec.label_names)
+        write_masks(out, samples, spec.label_names, spec.label_values)
         return [out / "masks"]
     if config.format == "npz":
         return [write_npz(out, samples, spec.label_names)]
