@@ -67,8 +67,8 @@ class SampleConfig:
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
     fill (each class up to the commonest) | {class: number};
     null: equal for images, real for rows.
-    format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
-    class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
+    format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, else for each
+    sample), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
     coco and yolo, of images with more bits.
     min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again. One
     without any object is kept. min_objects: a sample with fewer objects in its label map is drawn again; an object is a

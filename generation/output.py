@@ -136,10 +136,13 @@ def _as_format(
 
 
 def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> dict[str, list[SampleFiles]]:
-    """The samples by the volume that they are slices of; what is no slice by its class, or all together."""
+    """The samples by the volume that they are slices of; what is no slice is a volume of its own under its name.
+
+    So a reader that never divides a volume can divide them, and nothing in a volume pretends to be its neighbour.
+    """
     stacks: dict[str, list[SampleFiles]] = {}
     for row, sample in zip(rows, samples, strict=True):
-        stacks.setdefault(row.get("volume") or row["class"] or "samples", []).append(sample)
+        stacks.setdefault(row.get("volume") or sample.name, []).append(sample)
     return stacks
 
 
