@@ -115,6 +115,13 @@ def _as_format(
 ) -> list[Path]:
     """Make what `format` asks for of the samples' files; where it lies."""
     eight_bit = config.eight_bit_copies
+    if config.format in ("coco", "yolo") and not eight_bit and (deep := _beyond_eight_bits(spec)):
+        adds = {"coco": "adds 8-bit PNGs with annotations_8bit.json", "yolo": "writes 8-bit PNGs instead"}[
+            config.format
+        ]
+        print(
+            f"the images are {deep}, which few detectors read: eight_bit_copies=true {adds}, of the samples that are there"
+        )
     if config.format == "coco":
         return [write_coco(out, samples, spec, spec.label_names, eight_bit_copies=eight_bit)]
     if config.format == "yolo":
@@ -133,6 +140,15 @@ def _as_format(
             return [out / "nifti" / "annotations"]
         return [out / "nifti"]
     return [out / "labels"] if spec.label_names else []
+
+
+def _beyond_eight_bits(spec: ImageSpec) -> str | None:
+    """What the images of a set are, where they are not 8-bit grey or RGB."""
+    depth = spec.file_dtype or spec.dtype
+    if depth == "uint8" and spec.channels in (1, 3):
+        return None
+    form = "PNG" if (depth, spec.channels) == ("uint16", 1) else "TIFF"  # see `write_image`
+    return f"{form} files of {depth}" + (f" in {spec.channels} channels" if spec.channels > 1 else "")
 
 
 def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> dict[str, list[SampleFiles]]:
