@@ -23,6 +23,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "inpaint": ("inpaint",),
     "strength": ("vary",),
     "votes": ("annotate",),
+    "max_inputs": ("from_labels", "annotate", "vary", "inpaint"),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "guidance": WITH_NEW_IMAGES,
     "min_label_iou": WITH_NEW_IMAGES,
@@ -36,11 +37,24 @@ FORMATS_OF = {
 FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name in formats))
 ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     "images": (
-        *("mode", "images", "labels", "mask", "num_per_image", "strength", "label_steps", "votes", "inpaint"),
+        *(
+            "mode",
+            "images",
+            "labels",
+            "mask",
+            "num_per_image",
+            "max_inputs",
+            "strength",
+            "label_steps",
+            "votes",
+            "inpaint",
+        ),
         *("batch_size", "min_area", "eight_bit_copies", "min_label_iou", "min_objects", "trajectory"),
     ),
     "rows": ("condition",),
 }
+AT_LEAST_ONE = ("num_samples", "batch_size", "num_per_image", "max_inputs", "min_area", "max_attempts", "label_steps")
+AT_LEAST_ONE += ("votes",)
 DEFAULTS_OF = {"images": {"balance": "equal", "batch_size": 16}, "rows": {}}
 
 
@@ -60,6 +74,7 @@ class SampleConfig:
     Image files in folders named as classes
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
+    max_inputs: use only the first so many of what is given, by name: of `images`, else of `labels`; a slice counts as one.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     label_steps: sampler steps in which the label of an image is drawn: to annotate it, where a variation or an inpainted
     image has none, and to check the label of a sample. Few are best (docs/labels.md). votes: label maps drawn for each
@@ -92,6 +107,7 @@ class SampleConfig:
     labels: str | None = None
     mask: str | None = None
     num_per_image: int = 1
+    max_inputs: int | None = None
     strength: Any = 0.5
     label_steps: int = 2
     votes: int = 5
@@ -123,7 +139,7 @@ class SampleConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)} is not one of {', '.join(allowed)}")
-        for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts", "label_steps", "votes"):
+        for name in AT_LEAST_ONE:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
         for name in ("seed", "min_objects"):
@@ -142,7 +158,11 @@ class SampleConfig:
                 raise ValueError(f"mode={self.mode} needs {name}=, a folder or a file")
         for entry in fields(self):
             if self.mode not in HAVE_EFFECT.get(entry.name, MODES) and self._is_set(entry):
-                other = {"num_samples": "; use num_per_image", "num_per_image": "; use num_samples"}.get(entry.name, "")
+                other = {
+                    "num_samples": "; use num_per_image or max_inputs",
+                    "num_per_image": "; use num_samples",
+                    "max_inputs": "; use num_samples",
+                }.get(entry.name, "")
                 raise ValueError(f"{entry.name}= has no effect in mode={self.mode}{other}")
 
     def _is_set(self, entry: Field[Any]) -> bool:

@@ -36,13 +36,14 @@ class GivenImages:
 
 
 def load_given_images(
-    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, every_slice: bool = True
+    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, every_slice: bool = True, most: int | None = None
 ) -> GivenImages:
     """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
 
+    `most`: the first so many of them alone are read; None: all.
     ValueError naming the option and what cannot be read or is not like the training images.
     """
-    found = find_images(option, path, how, every_slice=every_slice)
+    found = find_images(option, path, how, every_slice=every_slice)[:most]
     as_stored = IntensityConfig(high=float(np.iinfo(spec.dtype).max))  # where files hold no physical values
     like = replace(spec, intensity=as_stored if spec.file_dtype is None else spec.intensity)
     low, high = like.intensity.limits
@@ -63,16 +64,18 @@ def load_given_images(
 
 
 def load_label_maps(
-    path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages | None
+    path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages | None, *, most: int | None = None
 ) -> tuple[list[Given], UInt8[np.ndarray, "n h w"]]:
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
+
+    Without images `most` of them, the first by name, are read; None: all.
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
     the masks of training (255 for the label 1): all of them one or the other. In a COCO file categories
     have the names of its labels, and so have the values of a NumPy archive that names them. ValueError naming what is
     no label map, or may mean either, or an image without one.
     """
-    found = _find("labels", path, spec, how, images)
+    found = _find("labels", path, spec, how, images)[: None if images else most]
     seen = {given.where: _values(given) for given in found if not given.numbered}
     label_of = _meaning(path, seen, spec.label_names, _mask_values(spec))
     values, labels = np.array(list(label_of)), np.array(list(label_of.values()), np.uint8)

@@ -25,7 +25,8 @@ def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
     if held is None and out.exists() and any(out.iterdir()):
         raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder")
     rows = [row for row in read_manifest(out) if _is_whole(out, row)]
-    different = sorted(name for name in wanted if held is not None and held.get(name) != wanted[name])
+    different = [name for name in wanted if held is not None and held.get(name) != wanted[name]]
+    different.sort(key=lambda name: (name.endswith("sha256"), name))  # the option that made the content another first
     if rows and different:
         raise ValueError(f"out={out} holds samples made with another {different[0]}: name another folder")
     if different:

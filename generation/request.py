@@ -60,10 +60,10 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
         return _guided(config, spec, Request(labels, numbered(_classes(spec, labels))))
     found, images, image, label, known = [], None, None, None, None
     if config.images is not None:
-        images = load_given_images("images", config.images, spec, how)
+        images = load_given_images("images", config.images, spec, how, most=config.max_inputs)
         found, image = images.found, to_floats(images.pixels)
     if config.labels is not None:
-        of_labels, maps = load_label_maps(config.labels, spec, how, images)
+        of_labels, maps = load_label_maps(config.labels, spec, how, images, most=config.max_inputs)
         found, label = found or of_labels, encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
         assert images is not None

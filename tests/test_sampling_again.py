@@ -43,6 +43,17 @@ def test_an_interrupted_call_goes_on(mode, joint, draw, given):
     assert_alike(maps, label_maps(out))
 
 
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_the_first_of_what_is_given_make_the_same_samples_alone(mode, joint, draw, given, capsys):
+    options = [*options_of(mode, given), "num_per_image=2"]
+    whole = pictures(draw(joint, *options, out="whole"))
+    out = draw(joint, *options, "max_inputs=2")
+    assert [row["source"] for row in rows(out)] == ["000", "000", "001", "001"]
+    assert_alike(pictures(out), {i: whole[i] for i in range(4)})
+    draw(joint, *options, "max_inputs=1", exit_code=2)
+    assert "holds samples made with another max_inputs" in capsys.readouterr().err
+
+
 def test_what_was_given_is_known_by_its_content(joint, draw, given, capsys):
     options = options_of("vary", given)
     out = draw(joint, *options, f"labels={given['labels']}")
