@@ -74,7 +74,7 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
     draw_all(out, drawing, judge, origin, [i for i in range(len(request)) if i not in done])
-    made = finish(out, config, spec, how, len(request))
+    made = finish(out, config, spec, how, request)
     if config.trajectory:
         made.append(write_trajectory(out, drawing))
     missing = missing_samples(out, len(request))

@@ -23,6 +23,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "inpaint": ("inpaint",),
     "strength": ("vary",),
     "votes": ("annotate",),
+    "original_size": ("annotate",),
     "max_inputs": ("from_labels", "annotate", "vary", "inpaint"),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "guidance": WITH_NEW_IMAGES,
@@ -49,12 +50,13 @@ ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
             "votes",
             "inpaint",
         ),
-        *("batch_size", "min_area", "eight_bit_copies", "min_label_iou", "min_objects", "trajectory"),
+        *("batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory"),
     ),
     "rows": ("condition",),
 }
 AT_LEAST_ONE = ("num_samples", "batch_size", "num_per_image", "max_inputs", "min_area", "max_attempts", "label_steps")
 AT_LEAST_ONE += ("votes",)
+OF_ORIGINALS = ("coco", "yolo", "masks")  # formats that original_size=true is for
 DEFAULTS_OF = {"images": {"balance": "equal", "batch_size": 16}, "rows": {}}
 
 
@@ -84,7 +86,8 @@ class SampleConfig:
     null: equal for images, real for rows.
     format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, else for each
     sample), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
-    coco and yolo, of images with more bits.
+    coco and yolo, of images with more bits. original_size: coco, yolo and masks of annotated image files are of those files
+    themselves, in their size and under their names.
     min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again. One
     without any object is kept. min_objects: a sample with fewer objects in its label map is drawn again; an object is a
     connected region of one label, of at least `min_area` pixels.
@@ -119,6 +122,7 @@ class SampleConfig:
     format: str = "files"
     min_area: int = 1
     eight_bit_copies: bool = False
+    original_size: bool = False
     min_label_iou: float = 0.0
     min_objects: int = 0
     reject_copies: str | None = None
@@ -189,9 +193,20 @@ class SampleConfig:
             )
         if self.eight_bit_copies and self.format not in ("coco", "yolo"):
             raise ValueError(f"eight_bit_copies=true has no effect with format={self.format}; use coco or yolo")
+        if self.original_size:
+            self._check_original_size()
         if self.guidance.label_scale != 1 and self.labels is None:
             scale = f"guidance.label_scale={self.guidance.label_scale}"
             raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary or inpaint with labels=")
+
+    def _check_original_size(self) -> None:
+        if self.format not in OF_ORIGINALS:
+            there = "; labels_original_size/ is there anyway" if self.format == "files" else ""
+            use = f"use {', '.join(OF_ORIGINALS)}"
+            raise ValueError(f"original_size=true has no effect with format={self.format}: {use}{there}")
+        others = {"num_per_image": self.num_per_image > 1, "eight_bit_copies": self.eight_bit_copies}
+        for name in (name for name, asked in others.items() if asked):
+            raise ValueError(f"{name}= does not go with original_size=true: leave one of them out")
 
     @property
     def rejects(self) -> bool:

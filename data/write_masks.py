@@ -13,19 +13,25 @@ from data.writers import write_png
 
 
 def write_masks(
-    out: Path, samples: Sequence[SampleFiles], label_names: Sequence[str], label_values: Sequence[Any] = ()
+    out: Path,
+    samples: Sequence[SampleFiles],
+    label_names: Sequence[str],
+    label_values: Sequence[Any] = (),
+    *,
+    images: Path | None = None,
 ) -> Path:
     """Write `out`/masks/NAME.png for each `out`/images/NAME.*, and labels.json, {"0": "background", "1": ...}, last.
 
     A mask is a grey PNG whose values are the labels or, where `label_values` has another number or [r, g, b] for each,
     these: so masks of samples and of training mix in one folder. Colours make 8-bit RGB, numbers 8 or 16 bits, and those
-    above 65535, which no PNG holds, a TIFF of real values. Images that do not lie in `out`/images yet are copied there.
-    Returns the path of labels.json.
+    above 65535, which no PNG holds, a TIFF of real values. Images that do not lie in `images`, by default `out`/images, yet are
+    copied there. Returns the path of labels.json.
     """
+    images = images or out / "images"
     table = _table(label_values or range(len(label_names)))
     for sample in samples:
         label_map = read_label_map(sample)  # refuses a sample without one
-        copy_image(sample, out / "images")
+        copy_image(sample, images)
         suffix = ".tif" if table.dtype.kind == "f" else ".png"
         path = out / "masks" / f"{sample.name}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)

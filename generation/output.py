@@ -29,6 +29,8 @@ from data.write_yolo import write_yolo
 from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
 from generation.drawing import Drawing
 from generation.naming import another_format
+from generation.originals import originals_as_format
+from generation.request import Request
 from generation.shortfall import Incomplete, mend
 
 GRID_IMAGES = 64
@@ -80,13 +82,13 @@ def write_samples(
     manifest.flush()
 
 
-def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, wanted: int) -> list[Path]:
+def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, request: Request) -> list[Path]:
     """What describes the set as a whole, from what is on disk: grid.png, the format asked for, and what was thrown away.
 
     Returns the places that its user should know of. `how`: as what was given was read. Incomplete where no sample was
     good enough.
     """
-    rows = sorted(read_manifest(out), key=lambda row: row["index"])
+    rows, wanted = sorted(read_manifest(out), key=lambda row: row["index"]), len(request)
     if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
         print(f"{earlier} of the {len(rows)} samples in {out} are from an earlier call that asked for more")
     given_up = missing_samples(out, wanted)
@@ -101,7 +103,11 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
         out / "images",
         out / "grid.png",
         out / "manifest.jsonl",
-        *_as_format(out, config, spec, how, rows, samples),
+        *(
+            originals_as_format(out, config, spec, rows, request)
+            if config.original_size
+            else _as_format(out, config, spec, how, rows, samples)
+        ),
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 REPAINT = ["mode=inpaint", "images=x", "mask=y", "inpaint.method=repaint"]
+ANNOTATE = ["mode=annotate", "images=x"]
 BAD = [
     (["mode=jont"], "mode=jont is not one of joint, from_labels, annotate, vary, inpaint"),
     (["format=voc"], "format=voc is not one of files, coco"),
@@ -51,6 +52,17 @@ BAD = [
     (["mode=vary", "images=x", "labels=y", "min_objects=1"], "min_objects=1 has no effect with labels="),
     (["max_attempts=0"], "max_attempts=0 must be at least 1"),
     (["eight_bit_copies=true"], "eight_bit_copies=true has no effect with format=files"),
+    (["original_size=true", "format=coco"], "original_size= has no effect in mode=joint"),
+    ([*ANNOTATE, "original_size=true"], "format=files: use coco, yolo, masks; labels_original_size/ is there anyway"),
+    ([*ANNOTATE, "original_size=true", "format=npz"], "original_size=true has no effect with format=npz: use coco"),
+    (
+        [*ANNOTATE, "original_size=true", "format=coco", "num_per_image=2"],
+        "num_per_image= does not go with original_size=true",
+    ),
+    (
+        [*ANNOTATE, "original_size=true", "format=yolo", "eight_bit_copies=true"],
+        "eight_bit_copies= does not go with original_size=true",
+    ),
     (["label_steps=0"], "label_steps=0 must be at least 1"),
     (["mode=annotate", "images=x", "label_steps=1"], "votes=5 has no effect with label_steps=1"),
     (
