@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from jaxtyping import Num, UInt
 
-from data.attributes import attribute_numbers, attribute_values, describe_attributes, with_groups, with_table
+from data.attributes import (
+    attribute_numbers,
+    attribute_values,
+    describe_attributes,
+    rows_without_image,
+    with_groups,
+    with_table,
+)
 from data.cache import Recipe, cached, content_key
 from data.fit import check_fit, fit_image, fit_label_map
 from data.folder import MISSING, FolderConfig
@@ -69,9 +76,11 @@ def _load(
     config: FolderConfig, reader: Reader, like: ImageSpec | None, cache_dir: Path, progress: Progress | None
 ) -> _Loaded:
     """`like` is the training set's spec, which a validation set must fit."""
-    listing = reader(config)
+    listing, told = reader(config), ""
     if config.attributes is not None:
         listing = with_table(listing, config.attributes)
+        whole = like is None and config.validation() is None and config.file_list is None and config.max_images is None
+        told = rows_without_image(listing, config.attributes) if whole else ""  # else rows may be of images left out
     listing = with_groups(listing, config.group)
     if like is not None:
         listing = _labelled_alike(listing, like.label_names)
@@ -86,7 +95,9 @@ def _load(
     digests = [entry_of[name].digest for name in names]
     skipped = [(name, reason) for name, reason in meta["skipped"]]
     images = ImageSet(pixels, labels, names, spec)
-    return _Loaded(images, meta["report"], skipped, key, groups, digests, listing.grouped_by, listing.local_groups)
+    return _Loaded(
+        images, meta["report"] + told, skipped, key, groups, digests, listing.grouped_by, listing.local_groups
+    )
 
 
 def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None) -> dict[str, Any]:
