@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from conf.command_line import suggestion
 from diffusion.guidance import GuidanceConfig
 from diffusion.inpainting import InpaintConfig
 from diffusion.samplers.config import SamplerConfig
@@ -142,7 +143,9 @@ class SampleConfig:
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)} is not one of {', '.join(allowed)}")
+                wrong = getattr(self, name)
+                near = suggestion(wrong, list(allowed))
+                raise ValueError(f"{name}={wrong} is not one of {', '.join(allowed)}{near}")
         for name in AT_LEAST_ONE:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")

@@ -12,6 +12,11 @@ ANNOTATE = ["mode=annotate", "images=x"]
 BAD = [
     (["mode=jont"], "mode=jont is not one of joint, from_labels, annotate, vary, inpaint"),
     (["format=voc"], "format=voc is not one of files, coco"),
+    (
+        ["mode=anotate"],
+        "mode=anotate is not one of joint, from_labels, annotate, vary, inpaint; did you mean annotate?",
+    ),
+    (["format=nifty"], "; did you mean nifti?"),
     (["mode=from_labels"], "mode=from_labels needs labels="),
     (["mode=annotate"], "mode=annotate needs images="),
     (["mode=inpaint", "images=x"], "mode=inpaint needs mask="),
@@ -116,9 +121,9 @@ ABILITIES = [
     (["class_label=cat"], "class_label=cat: this checkpoint was trained without classes"),
     (["balance=real"], "balance=real: this checkpoint was trained without classes"),
     (["guidance.scale=2"], "nothing says a class (this checkpoint was trained without classes)"),
-    (["mode=vary", "images=nowhere"], "images=nowhere: folder nowhere does not exist"),
-    (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: folder nowhere does not exist"),
-    (["reject_copies=nowhere"], "reject_copies=nowhere: folder nowhere does not exist"),
+    (["mode=vary", "images=nowhere.png"], "images=nowhere.png: file or folder nowhere.png does not exist"),
+    (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: file or folder nowhere does not exist"),
+    (["reject_copies=nowhere"], "reject_copies=nowhere: file or folder nowhere does not exist"),
     ([*REPAINT, "sampler=heun"], "inpaint.method=repaint takes single steps, which sampler=heun does not have"),
     (
         ["guidance.scale=2", "guidance.interval=[0.1,0.11]"],
