@@ -26,13 +26,21 @@ from diffusion.timesteps import noise_levels, start_levels
 from generation.drawing import Drawing
 from generation.judge import Judge, load_real
 from generation.naming import out_folder
-from generation.output import finish, missing_samples, reasons_of, require_one_format, write_samples, write_trajectory
+from generation.output import (
+    already_there,
+    finish,
+    missing_samples,
+    reasons_of,
+    require_one_format,
+    write_samples,
+    write_trajectory,
+)
 from generation.rebuilt import reading, rebuild
 from generation.request import digest, make_request
 from generation.rows import sample_rows
 from generation.shortfall import require_all
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint
-from training.console import bar_interval
+from training.console import bar_interval, show_progress
 from training.device import autocast_network, choose_device
 from training.endings import Interrupted, InterruptGuard
 from training.precision import choose_precision, describe_precision, keep_heap
@@ -73,7 +81,10 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
     done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
-    draw_all(out, drawing, judge, origin, [i for i in range(len(request)) if i not in done])
+    if left := [i for i in range(len(request)) if i not in done]:
+        draw_all(out, drawing, judge, origin, left)
+    else:
+        print(already_there(len(request), missing_samples(out, len(request))))
     made = finish(out, config, spec, how, request)
     if config.trajectory:
         made.append(write_trajectory(out, drawing))
@@ -99,8 +110,7 @@ def draw_all(out: Path, drawing: Drawing, judge: Judge, origin: dict[str, Any], 
             write_given_up(out, {i: why for i, why in thrown.items() if sum(why.values()) == config.max_attempts})
             bar.update(len(indices))
     seconds = time.perf_counter() - start
-    if missing:
-        print(f"{len(missing)} images in {seconds:.1f} s: {len(missing) / seconds:.2f} images/s")
+    print(f"{len(missing)} images in {seconds:.1f} s: {len(missing) / seconds:.2f} images/s")
 
 
 def draw_until_good(
@@ -173,7 +183,8 @@ def build_judge(config: SampleConfig, run_config: TrainConfig, spec: ImageSpec, 
     """What looks at samples; with the training images where none may be copied."""
     if config.reject_copies is None:
         return Judge(drawing, None)
-    return Judge(drawing, load_real(config.reject_copies, spec, reading(run_config, spec), run_config.data.flips))
+    how, flips = reading(run_config, spec), run_config.data.flips
+    return Judge(drawing, load_real(config.reject_copies, spec, how, flips, progress=show_progress))
 
 
 def main(config: SampleConfig, given: list[str]) -> int:

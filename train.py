@@ -24,7 +24,7 @@ from diffusion.sampling import sample
 from diffusion.schedules import build_schedule
 from models import build_model
 from training.checkpoint import keep_numbered, load_checkpoint, network_shape, save_checkpoint, start_from
-from training.console import bar_interval, count_parameters, due, show_progress
+from training.console import bar_interval, brief_bar, count_parameters, due, show_progress
 from training.device import autocast_network, choose_device
 from training.ema import EMA
 from training.endings import FiniteGuard, Interrupted, InterruptGuard
@@ -149,7 +149,7 @@ def validate(run: Run, tracker: Tracker) -> None:
     for items in (run.data.val, run.data.train):
         x_0, class_label = items.batch(np.arange(count) * len(items) // count)  # evenly: names are sorted by class
         batch = [x_0, t, eps] if class_label is None else [x_0, t, eps, class_label]
-        parts = np.array_split(np.arange(count), -(-count // run.config.train.batch_size))
+        parts = brief_bar("validating", np.array_split(np.arange(count), -(-count // run.config.train.batch_size)))
         found = concatenate([compute_losses(run, run.ema.averaged, part, *batch) for part in parts])
         losses.append(found.loss.mean().item())
     tracker.log(run.step, **dict(zip(("validation/loss", "validation/train_loss"), losses, strict=True)))
@@ -164,7 +164,9 @@ def sample_grid(run: Run, tracker: Tracker) -> None:
     denoiser = process.denoiser(autocast_network(run.ema.averaged, run.device, run.dtype))
     noise = process.noise(range(count), partial(generator, run.config.seed, "sample"))
     shape, options = (count, *spec.item_shape), {"cond": cond, "device": run.device, "kernel": process.kernel}
-    x_0 = sample(denoiser, process.schedule, run.config.sampler, shape, generators=noise, **options).nan_to_num()
+    with brief_bar("sampling", range(run.config.sampler.num_inference_steps)) as bar:
+        options |= {"generators": noise, "callback": lambda *_: bar.update()}
+        x_0 = sample(denoiser, process.schedule, run.config.sampler, shape, **options).nan_to_num()
     path = run.folder / "samples" / f"step_{run.step:06d}.png"
     run.kind.write_picture(path, x_0, run.data.train)
     tracker.log(run.step, **{"samples/copy_rate": run.copies.share(x_0)})

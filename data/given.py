@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int64, Num, UInt, UInt8
 from data.fit import fit_hole, fit_label_map
 from data.folder import FolderConfig, is_image
 from data.given_files import Given, find_images, find_labels, naming
-from data.image_set import ImageSpec
+from data.image_set import ImageSpec, Progress
 from data.images import fit_pixels
 from data.intensity import IntensityConfig
 
@@ -36,11 +36,18 @@ class GivenImages:
 
 
 def load_given_images(
-    option: str, path: str, spec: ImageSpec, how: FolderConfig, *, every_slice: bool = True, most: int | None = None
+    option: str,
+    path: str,
+    spec: ImageSpec,
+    how: FolderConfig,
+    *,
+    every_slice: bool = True,
+    most: int | None = None,
+    progress: Progress | None = None,
 ) -> GivenImages:
     """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
 
-    `most`: the first so many of them alone are read; None: all.
+    `most`: the first so many of them alone are read; None: all. `progress` is called after each image.
     ValueError naming the option and what cannot be read or is not like the training images.
     """
     found = find_images(option, path, how, every_slice=every_slice)[:most]
@@ -57,6 +64,8 @@ def load_given_images(
             outside.append(((image < low) | (image > high)).mean())
             pixels.append(fit_pixels(image, like, how.fit))
             shapes.append((image.shape[1], image.shape[2]))
+        if progress is not None:
+            progress(f"reading {option}", len(shapes), len(found))
     if not how.clips and (share := float(np.mean(outside))) > MAX_OUTSIDE:
         known = f"{low:g}..{high:g}"
         raise ValueError(f"{option}={path}: {share:.0%} of the values are outside {known}, which this checkpoint knows")
@@ -68,12 +77,10 @@ def load_label_maps(
 ) -> tuple[list[Given], UInt8[np.ndarray, "n h w"]]:
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
-    Without images `most` of them, the first by name, are read; None: all.
-
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
-    the masks of training (255 for the label 1): all of them one or the other. In a COCO file categories
-    have the names of its labels, and so have the values of a NumPy archive that names them. ValueError naming what is
-    no label map, or may mean either, or an image without one.
+    the masks of training (255 for the label 1): all of them one or the other. In a COCO file categories have the names of
+    its labels, and so have the values of a NumPy archive that names them. Without images `most` of them, the first by
+    name, are read; None: all. ValueError naming what is no label map, or may mean either, or an image without one.
     """
     found = _find("labels", path, spec, how, images)[: None if images else most]
     seen = {given.where: _values(given) for given in found if not given.numbered}

@@ -1,5 +1,6 @@
 """Listed items of any format as an image set: looked at, fitted, cached under a key of their content, and split."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -250,19 +251,24 @@ def _check_apart(config: FolderConfig, train: _Loaded, val: _Loaded) -> None:
 
 
 def _describe_groups(loaded: _Loaded, train: ImageSet, val: _Loaded | None) -> str:
-    """How many groups are trained on, and how many `val`, or the rest of `loaded`, holds out."""
+    """How many groups, with how many images, are trained on, and how many `val`, or the rest of `loaded`, holds out."""
     if loaded.groups is None:
         return ""
-    chosen = set(train.names)
-    of_training = {g for name, g in zip(loaded.images.names, loaded.groups, strict=True) if g and name in chosen}
-    held_out = {g for g in loaded.groups if g} - of_training if val is None else {g for g in val.groups or [] if g}
+    group_of = dict(zip(loaded.images.names, loaded.groups, strict=True))
+    training = Counter(group for name in train.names if (group := group_of.pop(name)))
+    held_out = Counter(group for group in (group_of.values() if val is None else val.groups or []) if group)
     by = f" by {loaded.grouped_by}" if loaded.grouped_by else ""
-    said = f" Groups{by}, none divided: {len(of_training)} to train on, {len(held_out)} held out."
-    if val is None and len(of_training | held_out) == 1:
+    counts = [f"{len(groups)} ({_count(groups.total(), 'image')})" for groups in (training, held_out)]
+    said = f" Groups{by}, none divided: {counts[0]} to train on, {counts[1]} held out."
+    if val is None and len(training | held_out) == 1:
         said += (
             " One group cannot be divided, so nothing is held out for validation: data.group=null divides its images."
         )
     return said
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _fitted(

@@ -13,6 +13,7 @@ from data.writers import image_grid
 
 # One for each label, in turn: Okabe and Ito's colours, which differ for colour-blind eyes too, all far from grey.
 COLOURS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0), (0, 114, 178))
+SQUARES = 16  # of a hole, along the longer side of the image
 
 
 def overlay(
@@ -59,8 +60,30 @@ def picture(
     return image_grid(np.stack(drawn), columns=columns)
 
 
+def coloured(label_map: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "3 h w"]:
+    """The label map itself as a picture: each label in its colour on black."""
+    canvas = np.zeros((3, *label_map.shape), np.uint8)
+    for label in np.unique(label_map[label_map > 0]):
+        _paint(canvas, label_map == label, int(label))
+    return canvas
+
+
+def with_hole(image: UInt[np.ndarray, "c h w"], hole: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "3 h w"]:
+    """The image in 8-bit RGB, with white and grey squares where the hole is, as editors show what is transparent."""
+    eight_bit = image_grid(image[None])  # (1 or 3, h, w)
+    side = max(1, max(hole.shape) // SQUARES)
+    y, x = np.indices(hole.shape) // side
+    squares = np.where((y + x) % 2 == 0, 255, 190).astype(np.uint8)
+    return np.where(hole, squares, np.repeat(eight_bit, 3 // len(eight_bit), axis=0))
+
+
+def colour_of(label: int) -> tuple[int, int, int]:
+    """The colour (r, g, b) of a label, 1 or more."""
+    return COLOURS[(label - 1) % len(COLOURS)]
+
+
 def _paint(canvas: UInt8[np.ndarray, "3 H W"], where: Bool[np.ndarray, "H W"], label: int) -> None:
-    canvas[:, where] = np.array(COLOURS[(label - 1) % len(COLOURS)], np.uint8)[:, None]
+    canvas[:, where] = np.array(colour_of(label), np.uint8)[:, None]
 
 
 def _frame(box: Box, scale: int, height: int, width: int) -> Bool[np.ndarray, "H W"]:

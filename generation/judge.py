@@ -12,7 +12,7 @@ from data.folder import FolderConfig
 from data.given import load_given_images
 from data.given_files import emptied_by_masks, training_masks
 from data.image_copies import KnownImages
-from data.image_set import ImageSpec, to_integers
+from data.image_set import ImageSpec, Progress, to_integers
 from data.label_encoding import decode
 from generation.drawing import Drawing
 from training.seeding import generator
@@ -83,13 +83,15 @@ class Judge:
         return self.real.distance(to_integers(image, self.drawing.spec.dtype)).tolist()
 
 
-def load_real(path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bool]) -> KnownImages:
+def load_real(
+    path: str, spec: ImageSpec, how: FolderConfig, flips: dict[str, bool], progress: Progress | None = None
+) -> KnownImages:
     """The training images below `path`: nearer than 99 % of them are to each other is a copy.
 
     Slices that training left out as empty are left out here too: the model never saw them, and they are nearly copies of each
     other, so that no sample would be nearer. Where the masks that tell them are missing, a line says so.
     """
-    given = load_given_images("reject_copies", path, spec, how, every_slice=False)
+    given = load_given_images("reject_copies", path, spec, how, every_slice=False, progress=progress)
     if given.found[0].volume is not None and emptied_by_masks(how) and training_masks(path, how) is None:
         print(f"reject_copies={path}: not every volume has its mask, so slices of one value count as empty, no others")
     pixels = given.pixels

@@ -18,22 +18,21 @@ from data.fit import unfit_label_map
 from data.folder import FolderConfig
 from data.image_set import ImageSpec, to_integers, to_item_arrays
 from data.nifti import NiftiConfig
-from data.overlay import picture
-from data.sample_files import SampleFiles, read_label_map, sample_files, write_label_map
+from data.sample_files import SampleFiles, sample_files, write_label_map
 from data.sample_folder import read_given_up, read_manifest
 from data.write_coco import write_coco
 from data.write_masks import write_masks
 from data.write_nifti import write_nifti
 from data.write_npz import write_npz
 from data.write_yolo import write_yolo
-from data.writers import image_grid, read_pixels, write_animation, write_image, write_png
+from data.writers import image_grid, write_animation, write_image
 from generation.drawing import Drawing
+from generation.grid import write_grid
 from generation.naming import another_format
 from generation.originals import originals_as_format
 from generation.request import Request
 from generation.shortfall import Incomplete, mend
 
-GRID_IMAGES = 64
 MADE = {  # what each format leaves in the folder, beside the samples' own files
     "coco": ("annotations.json", "annotations_8bit.json", "images_8bit"),
     "yolo": ("yolo",),
@@ -96,9 +95,7 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     if not rows:
         raise Incomplete(f"error: not one sample was good enough: {mend(reasons_of(given_up))}")
     samples = [sample_files(out, row) for row in rows]
-    shown = samples[:GRID_IMAGES]
-    maps = np.stack([read_label_map(sample) for sample in shown]) if spec.label_names else None
-    write_png(out / "grid.png", picture(np.stack([read_pixels(sample.image, spec) for sample in shown]), maps))
+    write_grid(out / "grid.png", config, spec, request, rows, samples)
     return [
         out / "images",
         out / "grid.png",
@@ -181,6 +178,13 @@ def missing_samples(out: Path, wanted: int) -> dict[int, dict[str, int]]:
     """Of the first `wanted` samples those that were given up, {number: {why: attempts}}."""
     made = {row["index"] for row in read_manifest(out)}
     return {index: why for index, why in read_given_up(out).items() if index < wanted and index not in made}
+
+
+def already_there(wanted: int, given_up: dict[int, dict[str, int]]) -> str:
+    """What to say where an earlier call left nothing to draw; `given_up`: the `missing_samples`."""
+    if not given_up:
+        return f"nothing to draw: all {wanted} samples are there already"
+    return f"nothing to draw: {wanted - len(given_up)} of {wanted} samples are there already, the others were given up"
 
 
 def reasons_of(given_up: dict[int, dict[str, int]]) -> set[str]:

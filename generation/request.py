@@ -70,6 +70,8 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
     if config.mask is not None:
         assert images is not None
         known = torch.from_numpy(~load_masks(config.mask, spec, how, images))[:, None]
+    if config.mode == "vary":
+        _check_strengths(config, len(found))
     labels = np.repeat(_attributes(config, spec, found), config.num_per_image, axis=0)
     files, volumes = named_after(found, _classes(spec, labels), config.num_per_image)
     sources = [given.name for given in found]
@@ -88,6 +90,19 @@ def digest(*parts: bytes | np.ndarray) -> str:
     for part in parts:
         sha.update(part.tobytes() if isinstance(part, np.ndarray) else part)
     return sha.hexdigest()
+
+
+def _check_strengths(config: SampleConfig, num_sources: int) -> None:
+    """ValueError where a strength would go unused; a line where no image gets all of them."""
+    strengths, samples = config.strengths(), num_sources * config.num_per_image
+    if len(strengths) > samples:
+        mend = f"num_per_image={-(-len(strengths) // num_sources)}"
+        raise ValueError(f"strength={config.strength}: {len(strengths)} of them, but {samples} samples to draw: {mend}")
+    if len(strengths) > config.num_per_image:
+        print(
+            f"note: strength={config.strength}: the samples take them in turn, so with num_per_image={config.num_per_image} "
+            f"no image gets all: num_per_image={len(strengths)} gives each of them to each image"
+        )
 
 
 def _attributes(config: SampleConfig, spec: ImageSpec, found: list[Given]) -> Int64[np.ndarray, "m a"]:

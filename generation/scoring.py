@@ -24,7 +24,7 @@ from diffusion.parts import Parts
 from diffusion.schedules import Schedule, build_schedule
 from generation.rebuilt import reading, rebuild
 from training.checkpoint import file_sha256, find_checkpoint, load_checkpoint
-from training.console import bar_interval
+from training.console import bar_interval, show_progress
 from training.device import autocast_network, choose_device
 from training.files import write_text
 from training.precision import choose_precision, describe_precision, keep_heap
@@ -145,7 +145,8 @@ def score(config: ScoreConfig) -> Path:
     device = choose_device(config.device)
     dtype = choose_precision(config.precision, device)
     keep_heap()
-    given = load_given_images("data.path", config.data.path, spec, reading(run_config, spec), every_slice=False)
+    how = reading(run_config, spec)
+    given = load_given_images("data.path", config.data.path, spec, how, every_slice=False, progress=show_progress)
     print(describe_precision(dtype, device), flush=True)
     scorer = Scorer(
         autocast_network(network.to(device), device, dtype),

@@ -336,12 +336,12 @@ def test_a_patient_in_training_and_in_a_validation_folder(tmp_path):
     with pytest.raises(ValueError, match=says):
         load_images(DicomConfig(path=path, hide_patients=False, **options), cache_dir=cache)
     loaded = load_images(DicomConfig(path=path, group="folder", **options), cache_dir=cache)
-    assert loaded.report.endswith("Groups by folder, none divided: 2 to train on, 2 held out.")
+    assert loaded.report.endswith("Groups by folder, none divided: 2 (2 images) to train on, 2 (2 images) held out.")
     for k, (place, folder) in enumerate([("train", "A"), ("train", "B"), ("val", "A"), ("val", "C")]):
         tags = {"patient": "", "series": "", "StudyInstanceUID": ""}
         save(tmp_path / place / folder / "x", pixels(8, 8), InstanceNumber=k, **tags)
     loaded = load_images(DicomConfig(path=path, **options), cache_dir=cache)  # nothing is known of these
-    assert loaded.report.endswith("Groups by patient, none divided: 2 to train on, 2 held out.")
+    assert loaded.report.endswith("Groups by patient, none divided: 2 (2 images) to train on, 2 (2 images) held out.")
 
 
 def test_the_folder_of_a_frame_is_that_of_its_file(folder):

@@ -245,7 +245,7 @@ def test_folders_as_groups_below_classes_or_without(tmp_path):
     assert loaded.train.spec.attributes == {}
     assert len({name.split("/")[0] for name in loaded.val.names}) == 1
     assert len(loaded.val) == 3
-    assert "Groups by folder, none divided: 3 to train on, 1 held out." in loaded.report
+    assert "Groups by folder, none divided: 3 (9 images) to train on, 1 (3 images) held out." in loaded.report
     deep = save(tmp_path / "deep", *(f"{c}/{c}{name}" for c in "ab" for name in names))
     loaded = load(deep, group="folder", val_fraction=0.25)
     assert loaded.train.spec.classes == ["a", "b"]
@@ -266,7 +266,7 @@ def test_a_patient_who_lies_in_two_classes_is_one_group(tmp_path):
     loaded = load(folder, group="folder", val_fraction=0.3)
     held, kept = ({name.split("/")[1] for name in part.names} for part in (loaded.val, loaded.train))
     assert held.isdisjoint(kept)
-    assert "4 to train on, 2 held out" in loaded.report
+    assert "4 (16 images) to train on, 2 (8 images) held out" in loaded.report
     listing = Listing([entry("a/1.png", **{"class": "a"}), entry("a/p/2.png", **{"class": "b"}), entry("c/p/3.png")])
     assert [e.group for e in with_groups(listing, "folder").entries] == ["a", "a/p", "c/p"]  # no class stands there
 
@@ -291,7 +291,7 @@ def test_a_group_held_out_by_hand_must_be_whole(tmp_path):
         load(folder, group="folder", val_list=str(tmp_path / "val.txt"))
     (tmp_path / "val.txt").write_text("p1/0.png\np1/1.png\n")
     loaded = load(folder, group="folder", val_list=str(tmp_path / "val.txt"))
-    assert "2 to train on, 1 held out" in loaded.report
+    assert "2 (4 images) to train on, 1 (2 images) held out" in loaded.report
 
 
 def test_a_table_of_a_set_without_a_usable_file_leaves_the_error_to_the_files(tmp_path):
@@ -313,9 +313,12 @@ def test_folders_of_one_name_in_two_places_are_two_groups(tmp_path):
     for k, place in enumerate(("train", "val")):
         save(tmp_path / place, *(f"p{i}/{k}.png" for i in range(2)))
     loaded = load(tmp_path / "train", val_path=str(tmp_path / "val"), group="folder")
-    assert loaded.report.endswith("Groups by folder, none divided: 2 to train on, 2 held out.")
+    assert loaded.report.endswith("Groups by folder, none divided: 2 (2 images) to train on, 2 (2 images) held out.")
 
 
 def test_one_group_alone_leaves_nothing_to_validate_with(tmp_path):
     loaded = load(save(tmp_path / "images", "p/1.png", "p/2.png"), group="folder")
-    assert "1 to train on, 0 held out. One group cannot be divided, so nothing is held out" in loaded.report
+    assert (
+        "1 (2 images) to train on, 0 (0 images) held out. One group cannot be divided, so nothing is held out"
+        in loaded.report
+    )

@@ -88,6 +88,13 @@ def test_new_images_of_the_same_kind_are_seldom_taken_for_copies(tmp_path):
     assert 0.001 < (real.distance(new) <= real.threshold).mean() < 0.03
 
 
+def test_reading_them_is_told_image_by_image(tmp_path):
+    real_images(tmp_path / "real", count=3)
+    ticks = []
+    load_real(str(tmp_path / "real"), SPEC, HOW, FLIPS[0], progress=lambda *tick: ticks.append(tick))
+    assert ticks == [("reading reject_copies", done, 3) for done in (1, 2, 3)]
+
+
 def test_one_image_has_no_distances(tmp_path):
     with pytest.raises(ValueError, match=r"reject_copies=.*one image, but distances .* need 2 or more"):
         real_images(tmp_path / "real", count=1)

@@ -36,7 +36,7 @@ def test_joint_writes_images_with_their_labels_classes_and_agreement(joint, draw
     assert all(0 <= row["label_iou"] <= 1 for row in rows(out))
     assert {int(value) for label_map in label_maps(out).values() for value in np.unique(label_map)} == {0, 1, 2}
     with Image.open(out / "grid.png") as grid:
-        assert grid.size == (34, 34)  # twice as large, for the lines around regions
+        assert grid.size == (2 * 128 + 2, 16 + 2 * (128 + 16) + 2)  # enlarged, with a legend and captions
 
 
 def test_from_labels_keeps_the_labels(joint, draw, given):
@@ -150,6 +150,18 @@ def test_vary_takes_strengths_in_turn_and_keeps_labels_that_are_given(joint, dra
     out = draw(joint, *options, f"labels={given['labels']}", out="labelled")
     for i, label_map in label_maps(out).items():
         assert (label_map == decode(given["labels"] / f"{i // 2:03d}.png")[0]).all()
+
+
+def test_a_strength_that_no_image_would_get_is_refused_and_one_that_some_lack_is_said(joint, draw, given, capsys):
+    options = ["mode=vary", f"images={given['images']}"]
+    draw(joint, *options, "strength=[0.1,0.2,0.3,0.4]", exit_code=2)
+    told = "strength=[0.1, 0.2, 0.3, 0.4]: 4 of them, but 3 samples to draw: num_per_image=2"
+    assert told in capsys.readouterr().err
+    out = draw(joint, *options, "strength=[0.1,0.2]")
+    assert [row["strength"] for row in rows(out)] == [0.1, 0.2, 0.1]
+    assert "num_per_image=1 no image gets all: num_per_image=2 gives each" in capsys.readouterr().out
+    draw(joint, *options, "strength=[0.1,0.2]", "num_per_image=2", out="two")
+    assert "note:" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("method", ["replace", "repaint"])

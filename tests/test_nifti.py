@@ -319,7 +319,7 @@ def test_a_table_says_who_the_patients_are(folder, tmp_path):
     loaded = load_images(NiftiConfig(path=str(folder), **options), cache_dir=tmp_path / "cache")
     assert loaded.train.spec.attributes == {"visit": ["a", "b"]}
     assert [name[1] for name in loaded.val.names] == [loaded.val.names[0][1]] * 2
-    assert "Groups by patient, none divided: 3 to train on, 1 held out." in loaded.report
+    assert "Groups by patient, none divided: 3 (6 images) to train on, 1 (2 images) held out." in loaded.report
 
 
 def test_a_name_says_who_a_patient_is_elsewhere_under_bids_alone(tmp_path):
@@ -328,7 +328,7 @@ def test_a_name_says_who_a_patient_is_elsewhere_under_bids_alone(tmp_path):
         for name in ("case1", "case2"):
             save(tmp_path / place / f"{name}.nii", voxels(8, 8, 1))
     loaded = load_images(NiftiConfig(path=str(tmp_path / "train"), **options), cache_dir=tmp_path / "cache")
-    assert loaded.report.endswith("Groups by patient, none divided: 2 to train on, 2 held out.")
+    assert loaded.report.endswith("Groups by patient, none divided: 2 (2 images) to train on, 2 (2 images) held out.")
     for place in ("train", "val"):
         for name in ("case1", "case2"):
             (tmp_path / place / f"{name}.nii").rename(tmp_path / place / f"sub-{name}_T1w.nii")

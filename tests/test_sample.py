@@ -69,7 +69,7 @@ def test_the_checkpoint_alone_is_enough(run: Path, command, images: Path, tmp_pa
     assert_alike(pictures(tmp_path / "before"), pictures(tmp_path / "after"))
 
 
-def test_an_interrupted_call_goes_on(run: Path, command, tmp_path: Path) -> None:
+def test_an_interrupted_call_goes_on(run: Path, command, tmp_path: Path, capsys) -> None:
     out, call = tmp_path / "out", ["num_samples=6", "batch_size=2", *OPTIONS]
     assert command("sample", f"ckpt={run}", f"out={out}", *call) == 0
     whole = pictures(out)
@@ -82,6 +82,11 @@ def test_an_interrupted_call_goes_on(run: Path, command, tmp_path: Path) -> None
     assert kept.stat().st_mtime_ns == stamp, "what was there already must not be drawn again"
     assert sorted(row["index"] for row in rows(out)) == list(range(6))
     assert_alike(whole, pictures(out))
+    capsys.readouterr()
+    assert command("sample", f"ckpt={run}", f"out={out}", *call) == 0
+    printed = capsys.readouterr()
+    assert "nothing to draw: all 6 samples are there already\n" in printed.out
+    assert printed.err == ""
 
 
 def rows_file(line: str) -> str:
@@ -163,4 +168,4 @@ def test_trajectory_and_grid_are_written(run: Path, command, tmp_path: Path) -> 
     with Image.open(out / "trajectory.gif") as movie:
         assert movie.n_frames == 4
     with Image.open(out / "grid.png") as grid:
-        assert grid.size == (2 * 16 + 2, 2 * 16 + 2)
+        assert grid.size == (2 * 128 + 2, 2 * 128 + 2)  # eight times as large as the images

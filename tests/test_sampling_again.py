@@ -108,6 +108,7 @@ def test_samples_given_up_are_counted_and_not_tried_again(joint, draw, capsys, m
     draw(joint, *options, "max_attempts=1", "format=npz", exit_code=1)
     printed = capsys.readouterr()
     assert printed.err.endswith(told)
+    assert f"{len(good)} of 6 samples are there already, the others were given up\n" in printed.out
     assert f"thrown away: {6 - len(good)} (" in printed.out
     (out / "dataset.npz").unlink()
     monkeypatch.undo()

@@ -94,6 +94,16 @@ def test_panels_stand_in_rows_and_narrow_logarithmic_axes_have_plain_numbers(tmp
     assert all(float(text) > 0 for text in texts)
 
 
+def test_every_loss_of_a_joint_run_and_of_a_table_has_its_panel(tmp_path: Path, monkeypatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    for name, title in (("label_mse", "MSE of the label maps"), ("category_loss", "loss of the categories (nats)")):
+        rows = [{"step": step, "train/loss": 1.0, f"train/{name}": 0.25 * step} for step in (1, 2)]
+        draw_curves(rows, tmp_path / "curves.png")
+        assert [axes.get_title() for axes in drawn[-1].axes[:2]] == ["loss", title]
+        assert drawn[-1].axes[1].lines[0].get_ydata().tolist() == [0.25, 0.5]
+
+
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="wandb.mode=on is not one of offline, online, disabled"):
         WandbConfig(mode="on")

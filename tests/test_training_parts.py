@@ -1,10 +1,14 @@
-"""Averaging, the learning rate, seeding and the order of the images."""
+"""Averaging, the learning rate, seeding, the order of the images, and what is told meanwhile."""
+
+import io
+import sys
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from training.console import brief_bar
 from training.ema import EMA, gamma_for
 from training.optimizer import OptimConfig, build_optimizer, learning_rate
 from training.seeding import batch_indices, derived_seed, generator
@@ -87,3 +91,25 @@ def test_no_two_samples_share_their_noise() -> None:
         torch.randn(1, generator=torch.Generator().manual_seed(5 + 2**32)),
     )
     assert len({derived_seed(0, "sample", n) % 2**32 for n in range(200_000)}) == 200_000
+
+
+class Terminal(io.StringIO):
+    """What is written to it goes to a person's screen, as far as it tells."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("screen", [Terminal(), io.StringIO()], ids=["terminal", "log"])
+def test_a_brief_bar_is_wiped_off_a_terminal_and_a_log_never_sees_it(screen: io.StringIO, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert list(brief_bar("validating", [3, 4])) == [3, 4]
+    with brief_bar("sampling", range(5)) as bar:
+        bar.update()
+    lines = screen.getvalue().split("\r")
+    if not screen.isatty():
+        assert lines == [""]
+        return
+    assert any("validating" in line for line in lines)
+    assert any("sampling" in line and "/5" in line for line in lines)
+    assert lines[-1].strip() == ""

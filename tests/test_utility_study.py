@@ -1,16 +1,23 @@
 """The study without any network: resuming, intervals with a known answer, the knee and the words."""
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from eval.groups import Groups
+from eval.utility.claim import claim
 from eval.utility.intervals import Interval, interval, resample
 from eval.utility.study import Arm, Run, run_study
 from eval.utility.summary import summarise, table
 
 IMAGES = 400
+ROOT = Path(__file__).parents[1]
 
 
 class Coins:
@@ -72,6 +79,45 @@ def test_an_interrupted_study_goes_on_and_ends_as_one_that_was_not(tmp_path):
     more = Coins(chances)
     assert len(run_study(more, 4, tmp_path / "a", quiet)["real"]) == 4
     assert more.trained == [(arm, 3) for arm in chances]
+
+
+def test_a_run_that_another_process_is_at_is_left_to_it_and_waited_for(tmp_path):
+    """The other process is played by a lock of our own, which is let go when this one has nothing else to do."""
+    chances = {"real": 0.5, "+2": 0.6}
+    other, mine = Coins(chances), Coins(chances)
+    theirs = run_study(Coins(chances), 2, tmp_path / "whole", quiet)
+    (tmp_path / "runs").mkdir()
+    said = []
+    with ExitStack() as held:
+        assert held.enter_context(claim(tmp_path / "runs" / "real_0.lock"))
+
+        def say(line):
+            said.append(line)
+            if len(said) == 3:  # the other process writes its run, then leaves
+                one = run_study(other, 1, tmp_path / "other", quiet)["real"][0]
+                os.replace(tmp_path / "other" / "runs" / "real_0.json", tmp_path / "runs" / "real_0.json")
+                held.close()
+                assert one.scores == theirs["real"][0].scores
+
+        shared = run_study(mine, 2, tmp_path, say, wait=0.0)
+    assert mine.trained == [("+2", 0), ("real", 1), ("+2", 1)]
+    assert said[0].startswith("[1/4] +2, seed 0")
+    assert {arm: [run.scores for run in runs] for arm, runs in shared.items()} == {
+        arm: [run.scores for run in runs] for arm, runs in theirs.items()
+    }
+    assert not list((tmp_path / "runs").glob("*.lock"))
+
+
+def test_a_run_whose_process_died_is_taken_over(tmp_path):
+    """A killed process leaves the file of its lock, but not the lock."""
+    (tmp_path / "runs").mkdir()
+    lock = tmp_path / "runs" / "real_0.lock"
+    code = "import os, sys, pathlib; from eval.utility.claim import claim; held = claim(pathlib.Path(sys.argv[1])); held.__enter__(); os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", code, str(lock)], cwd=ROOT).returncode == 9
+    assert lock.is_file()
+    mine = Coins({"real": 0.5})
+    run_study(mine, 1, tmp_path, quiet)
+    assert mine.trained == [("real", 0)]
 
 
 def test_a_changed_setting_is_refused_before_anything_is_trained(tmp_path):

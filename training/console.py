@@ -1,8 +1,11 @@
 """What a command says while it works, and how often."""
 
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
+from tqdm import tqdm
 
 
 def show_progress(what: str, done: int, total: int) -> None:
@@ -14,6 +17,11 @@ def show_progress(what: str, done: int, total: int) -> None:
 def bar_interval() -> float:
     """Seconds between two redraws of a progress bar: often on a terminal, seldom in a log file."""
     return 0.5 if sys.stderr.isatty() else 30.0
+
+
+def brief_bar(what: str, parts: Iterable[Any]) -> Any:
+    """`parts` under a bar, for what would else pass in silence; on a terminal alone, and wiped off when they are done."""
+    return tqdm(parts, desc=what, leave=False, disable=not sys.stderr.isatty())
 
 
 def count_parameters(network: nn.Module) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 PANELS = (
     ("loss", ("train/loss", "validation/loss", "validation/train_loss"), True),
     ("MSE by timestep quartile (q0: least noise)", tuple(f"train/mse_q{i}" for i in range(4)), True),
+    ("MSE of the label maps", ("train/label_mse",), True),
+    ("loss of the categories (nats)", ("train/category_loss",), True),
     ("gradient norm", ("train/grad_norm",), True),
     ("copy rate of the samples drawn", ("samples/copy_rate",), False),
     ("learning rate", ("train/lr",), False),

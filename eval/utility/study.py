@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from eval.groups import Groups
+from eval.utility.claim import claim
 
 BASELINE = "real"
 Scorer = Callable[[np.ndarray], np.ndarray]
@@ -66,26 +67,51 @@ class Task(Protocol):
         ...
 
 
-def run_study(task: Task, seeds: int, out: Path, say: Callable[[str], None] = print) -> dict[str, list[Run]]:
+def run_study(
+    task: Task, seeds: int, out: Path, say: Callable[[str], None] = print, *, wait: float = 5.0
+) -> dict[str, list[Run]]:
     """The runs of each arm, by seed; those in `out`/runs are taken from there, each new one is written at once.
 
+    Processes with one `out` share the runs: each takes one that nobody is at, and looks every `wait` seconds for those
+    of the others, so that all of them end with the whole study.
     Raises ValueError before anything is trained if a run in `out` was made with other settings or data.
     """
     planned = [(arm, seed) for seed in range(seeds) for arm in task.arms]
-    runs = {key: _load(out, *key, task.identity(key[0])) for key in planned}
-    todo = [key for key in planned if runs[key] is None]
-    if len(todo) < len(planned):
-        say(f"{len(planned) - len(todo)} of {len(planned)} runs are in {out} already")
-    for i, (arm, seed) in enumerate(todo, start=1):
-        start = time.perf_counter()
-        run = task.train_and_score(arm, seed)
-        seconds = round(time.perf_counter() - start, 1)
-        run = Run(run.scores, run.records, {**run.details, "seconds": seconds})
-        _save(out, arm, seed, task.identity(arm), run)
-        runs[arm, seed] = run
-        scores = ", ".join(f"{name} {run.scores[name]:.3f}" for name in task.metrics)
-        say(f"[{i}/{len(todo)}] {arm}, seed {seed}: {scores} in {seconds:.0f} s")
-    return {arm: [run for seed in range(seeds) if (run := runs[arm, seed]) is not None] for arm in task.arms}
+    runs: dict[tuple[str, int], Run] = {}
+
+    def look() -> list[tuple[str, int]]:
+        missing = [key for key in planned if key not in runs]
+        runs.update({key: run for key in missing if (run := _load(out, *key, task.identity(key[0]))) is not None})
+        return [key for key in missing if key not in runs]
+
+    todo = look()
+    if runs:
+        say(f"{len(runs)} of {len(planned)} runs are in {out} already")
+    while todo:
+        for arm, seed in todo:
+            with claim(_path(out, arm, seed).with_suffix(".lock")) as mine:
+                # what another process was at when `look` passed may be written by now
+                if mine and not _path(out, arm, seed).is_file():
+                    runs[arm, seed] = _make(task, arm, seed, out)
+                    say(f"[{len(runs)}/{len(planned)}] {_line(task, arm, seed, runs[arm, seed])}")
+                    break
+        else:
+            time.sleep(wait)
+        todo = look()
+    return {arm: [runs[arm, seed] for seed in range(seeds)] for arm in task.arms}
+
+
+def _make(task: Task, arm: str, seed: int, out: Path) -> Run:
+    start = time.perf_counter()
+    run = task.train_and_score(arm, seed)
+    run = Run(run.scores, run.records, {**run.details, "seconds": round(time.perf_counter() - start, 1)})
+    _save(out, arm, seed, task.identity(arm), run)
+    return run
+
+
+def _line(task: Task, arm: str, seed: int, run: Run) -> str:
+    scores = ", ".join(f"{name} {run.scores[name]:.3f}" for name in task.metrics)
+    return f"{arm}, seed {seed}: {scores} in {run.details['seconds']:.0f} s"
 
 
 def _path(out: Path, arm: str, seed: int) -> Path:
@@ -121,6 +147,6 @@ def _load(out: Path, arm: str, seed: int, identity: dict[str, Any]) -> Run | Non
 def write_json(path: Path, content: Any) -> None:
     """Write under another name and rename, so that an interruption leaves no half file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # processes that share a study may end at the same time
     partial.write_text(json.dumps(content, indent=1 if path.name == "utility.json" else None), encoding="utf-8")
     os.replace(partial, path)
