@@ -80,8 +80,7 @@ def _load(
     listing, told = reader(config), ""
     if config.attributes is not None:
         listing = with_table(listing, config.attributes)
-        whole = like is None and config.validation() is None and config.file_list is None and config.max_images is None
-        told = rows_without_image(listing, config.attributes) if whole else ""  # else rows may be of images left out
+        told = rows_without_image(listing, config.attributes) if like is None and config.takes_all else ""
     listing = with_groups(listing, config.group)
     if like is not None:
         listing = _labelled_alike(listing, like.label_names)

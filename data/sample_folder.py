@@ -26,7 +26,7 @@ def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
         raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder")
     rows = [row for row in read_manifest(out) if _is_whole(out, row)]
     different = [name for name in wanted if held is not None and held.get(name) != wanted[name]]
-    different.sort(key=lambda name: (name.endswith("sha256"), name))  # the option that made the content another first
+    different.sort(key=lambda name: (name != "mode", name.endswith("sha256"), name))  # what makes others differ first
     if rows and different:
         raise ValueError(f"out={out} holds samples made with another {different[0]}: name another folder")
     if different:
