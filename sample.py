@@ -152,6 +152,7 @@ def check_abilities(config: SampleConfig, run_config: TrainConfig, spec: ImageSp
             (config.mode in ("from_labels", "annotate"), f"mode={config.mode}"),
             (config.labels is not None, f"labels={config.labels}"),
             (config.min_label_iou > 0, f"min_label_iou={config.min_label_iou}"),
+            (config.min_objects > 0, f"min_objects={config.min_objects}"),
             (config.min_area != 1, f"min_area={config.min_area}"),
             (config.label_steps != SampleConfig.label_steps, f"label_steps={config.label_steps}"),
             (config.format in ("coco", "yolo", "masks"), f"format={config.format}"),

@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from conf.command_line import suggestion
 from diffusion.guidance import GuidanceConfig
 from diffusion.inpainting import InpaintConfig
 from diffusion.samplers.config import SamplerConfig
@@ -23,9 +24,12 @@ HAVE_EFFECT = {  # options that not every mode has
     "inpaint": ("inpaint",),
     "strength": ("vary",),
     "votes": ("annotate",),
+    "original_size": ("annotate",),
+    "max_inputs": ("from_labels", "annotate", "vary", "inpaint"),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "guidance": WITH_NEW_IMAGES,
     "min_label_iou": WITH_NEW_IMAGES,
+    "min_objects": ("joint", "vary", "inpaint"),
     "reject_copies": WITH_NEW_IMAGES,
 }
 FORMATS_OF = {
@@ -35,11 +39,25 @@ FORMATS_OF = {
 FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name in formats))
 ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     "images": (
-        *("mode", "images", "labels", "mask", "num_per_image", "strength", "label_steps", "votes", "inpaint"),
-        *("batch_size", "min_area", "eight_bit_copies", "min_label_iou", "trajectory"),
+        *(
+            "mode",
+            "images",
+            "labels",
+            "mask",
+            "num_per_image",
+            "max_inputs",
+            "strength",
+            "label_steps",
+            "votes",
+            "inpaint",
+        ),
+        *("batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory"),
     ),
     "rows": ("condition",),
 }
+AT_LEAST_ONE = ("num_samples", "batch_size", "num_per_image", "max_inputs", "min_area", "max_attempts", "label_steps")
+AT_LEAST_ONE += ("votes",)
+OF_ORIGINALS = ("coco", "yolo", "masks")  # formats that original_size=true is for
 DEFAULTS_OF = {"images": {"balance": "equal", "batch_size": 16}, "rows": {}}
 
 
@@ -59,6 +77,7 @@ class SampleConfig:
     Image files in folders named as classes
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
+    max_inputs: use only the first so many of what is given, by name: of `images`, else of `labels`; a slice counts as one.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     label_steps: sampler steps in which the label of an image is drawn: to annotate it, where a variation or an inpainted
     image has none, and to check the label of a sample. Few are best (docs/labels.md). votes: label maps drawn for each
@@ -66,11 +85,13 @@ class SampleConfig:
     class_label: a class, or {attribute: value}. balance: equal (classes take turns) | real (as often as in training) |
     fill (each class up to the commonest) | {class: number};
     null: equal for images, real for rows.
-    format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, or for each
-    class), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
-    coco and yolo, of images with more bits.
+    format: files (images/, labels/) | coco | yolo | masks | npz | nifti (a volume for each that was given, else for each
+    sample), made from those files at the end. min_area: an instance of fewer pixels is background. eight_bit_copies: for
+    coco and yolo, of images with more bits. original_size: coco, yolo and masks of annotated image files are of those files
+    themselves, in their size and under their names.
     min_label_iou: the model labels its own image again; a sample whose two labels agree less is drawn again. One
-    without any object is kept.
+    without any object is kept. min_objects: a sample with fewer objects in its label map is drawn again; an object is a
+    connected region of one label, of at least `min_area` pixels.
     reject_copies: the training images, as `images` are read; a sample nearer to one of them than 99 % of them are to
     each other is drawn again. max_attempts: how often.
     condition: of a table, {column: value}: rows are drawn given these values, and hold them. format: of a table csv or
@@ -90,6 +111,7 @@ class SampleConfig:
     labels: str | None = None
     mask: str | None = None
     num_per_image: int = 1
+    max_inputs: int | None = None
     strength: Any = 0.5
     label_steps: int = 2
     votes: int = 5
@@ -101,7 +123,9 @@ class SampleConfig:
     format: str = "files"
     min_area: int = 1
     eight_bit_copies: bool = False
+    original_size: bool = False
     min_label_iou: float = 0.0
+    min_objects: int = 0
     reject_copies: str | None = None
     max_attempts: int = 10
     weights: str = "ema"
@@ -119,12 +143,15 @@ class SampleConfig:
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)} is not one of {', '.join(allowed)}")
-        for name in ("num_samples", "batch_size", "num_per_image", "min_area", "max_attempts", "label_steps", "votes"):
+                wrong = getattr(self, name)
+                near = suggestion(wrong, list(allowed))
+                raise ValueError(f"{name}={wrong} is not one of {', '.join(allowed)}{near}")
+        for name in AT_LEAST_ONE:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed} must not be negative")
+        for name in ("seed", "min_objects"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 <= self.min_label_iou <= 1:
             raise ValueError(f"min_label_iou={self.min_label_iou} must lie in [0, 1]")
         self.strengths()
@@ -138,7 +165,11 @@ class SampleConfig:
                 raise ValueError(f"mode={self.mode} needs {name}=, a folder or a file")
         for entry in fields(self):
             if self.mode not in HAVE_EFFECT.get(entry.name, MODES) and self._is_set(entry):
-                other = {"num_samples": "; use num_per_image", "num_per_image": "; use num_samples"}.get(entry.name, "")
+                other = {
+                    "num_samples": "; use num_per_image or max_inputs",
+                    "num_per_image": "; use num_samples",
+                    "max_inputs": "; use num_samples",
+                }.get(entry.name, "")
                 raise ValueError(f"{entry.name}= has no effect in mode={self.mode}{other}")
 
     def _is_set(self, entry: Field[Any]) -> bool:
@@ -156,13 +187,34 @@ class SampleConfig:
             raise ValueError(
                 f"votes={self.votes} has no effect with label_steps=1, which hardly depends on the noise: votes=1"
             )
-        if self.max_attempts != 10 and not self.min_label_iou and self.reject_copies is None:
-            raise ValueError(f"max_attempts={self.max_attempts} has no effect without min_label_iou= or reject_copies=")
+        if self.max_attempts != 10 and not self.rejects:
+            looks = "min_label_iou=, min_objects= or reject_copies="
+            raise ValueError(f"max_attempts={self.max_attempts} has no effect without {looks}")
+        if self.min_objects and self.labels is not None:
+            raise ValueError(
+                f"min_objects={self.min_objects} has no effect with labels=, which say what objects there are"
+            )
         if self.eight_bit_copies and self.format not in ("coco", "yolo"):
             raise ValueError(f"eight_bit_copies=true has no effect with format={self.format}; use coco or yolo")
+        if self.original_size:
+            self._check_original_size()
         if self.guidance.label_scale != 1 and self.labels is None:
             scale = f"guidance.label_scale={self.guidance.label_scale}"
             raise ValueError(f"{scale} has no effect but in mode=from_labels, and in mode=vary or inpaint with labels=")
+
+    def _check_original_size(self) -> None:
+        if self.format not in OF_ORIGINALS:
+            there = "; labels_original_size/ is there anyway" if self.format == "files" else ""
+            use = f"use {', '.join(OF_ORIGINALS)}"
+            raise ValueError(f"original_size=true has no effect with format={self.format}: {use}{there}")
+        others = {"num_per_image": self.num_per_image > 1, "eight_bit_copies": self.eight_bit_copies}
+        for name in (name for name, asked in others.items() if asked):
+            raise ValueError(f"{name}= does not go with original_size=true: leave one of them out")
+
+    @property
+    def rejects(self) -> bool:
+        """Whether samples may be drawn again."""
+        return self.min_label_iou > 0 or self.min_objects > 0 or self.reject_copies is not None
 
     def for_items(self, items: str) -> "SampleConfig":
         """The same for a checkpoint of `items`, images or rows, with what is left open filled in.

@@ -52,9 +52,7 @@ def with_table(listing: Listing, table: str) -> Listing:
     stems, bare = Counter(map(_stem, files)), Counter(PurePosixPath(file).name for file in files)
     entries, fitting = [], 0
     for entry in listing.entries:
-        name, file = PurePosixPath(entry.name), entry.file or entry.name
-        places = [entry.name, file, name.with_suffix("").as_posix()]
-        keys = [*places, *(folder.as_posix() for folder in name.parents)]
+        keys, file = _places(entry.name, entry.file or entry.name), entry.file or entry.name
         for short, count in ((PurePosixPath(file).name, bare), (_stem(file), stems)):
             if short in found and short not in keys:
                 if count[short] > 1:
@@ -68,6 +66,26 @@ def with_table(listing: Listing, table: str) -> Listing:
     if not fitting and entries:
         raise ValueError(f"data.attributes: {table} names none of the images, such as {listing.entries[0].name}")
     return replace(listing, entries=entries)
+
+
+def rows_without_image(listing: Listing, table: str) -> str:
+    """A sentence on the rows of a table that name none of the images listed, usable or not; "" where there are none."""
+    named: set[str] = set()
+    for name, file in [
+        *((entry.name, entry.file or entry.name) for entry in listing.entries),
+        *((name, name) for name, _ in listing.foreign),
+    ]:
+        named.update(_places(name, file), (PurePosixPath(file).name, _stem(file)))
+    rows = list(read_attributes(table))
+    if not (idle := [name for name in rows if name not in named]):
+        return ""
+    return f" {len(idle)} of {len(rows)} rows of {table} name no image here, such as {idle[0]}."
+
+
+def _places(name: str, file: str) -> list[str]:
+    """What a table may call an item of this name in this file, by all its folders or by one of these alone."""
+    path = PurePosixPath(name)
+    return [name, file, path.with_suffix("").as_posix(), *(folder.as_posix() for folder in path.parents)]
 
 
 def _stem(file: str) -> str:

@@ -89,12 +89,23 @@ def list_coco(config: CocoConfig) -> Listing:
 
 
 def _read(path: Path, config: CocoConfig, record: dict[str, Any], own: list[Any], label_of: dict[int, int]) -> Item:
+    if not path.is_file():
+        raise ValueError(_missing(record["file_name"], config))
     item = read_image(path, config)
     h, w = item.image.shape[1:]
     stated = (record.get("height", h), record.get("width", w))
     if stated != (h, w):
         raise ValueError(f"the annotations are for {stated[0]} x {stated[1]} pixels, the image has {h} x {w}")
     return Item(item.image, rasterised(own, label_of, (h, w), config.label_from)) if own else item
+
+
+def _missing(name: str, config: CocoConfig) -> str:
+    """What to say of an image that the annotations name and that is not there: it may lie a folder higher or lower."""
+    folder = Path(config.path).expanduser()
+    places = [folder.parent, *sorted(place for place in folder.iterdir() if place.is_dir())]
+    near = next((place for place in places if (place / name).is_file()), None)
+    mend = "" if near is None else f"; did you mean data.path={near}?"
+    return f"{Path(config.annotations).name} names it, but there is no such file in {config.path}{mend}"
 
 
 def _check_facts(config: CocoConfig, path: Path, entries: list[Entry]) -> None:

@@ -115,6 +115,11 @@ class FolderConfig(ImagesConfig):
         """The list of names below `path` that are left to validation."""
         return self.val_list if self.val_path is None else None
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether no option leaves out images at `path`, or keeps them for validation by name."""
+        return self.file_list is None and self.max_images is None and self.validation() is None
+
     def validation(self) -> "FolderConfig | None":
         """The config of the images that are held out by name or lie in a folder of their own; None without such."""
         if self.val_path is None and self.val_list is None:

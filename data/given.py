@@ -42,14 +42,15 @@ def load_given_images(
     how: FolderConfig,
     *,
     every_slice: bool = True,
+    most: int | None = None,
     progress: Progress | None = None,
 ) -> GivenImages:
     """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
 
-    `progress` is called after each image.
+    `most`: the first so many of them alone are read; None: all. `progress` is called after each image.
     ValueError naming the option and what cannot be read or is not like the training images.
     """
-    found = find_images(option, path, how, every_slice=every_slice)
+    found = find_images(option, path, how, every_slice=every_slice)[:most]
     as_stored = IntensityConfig(high=float(np.iinfo(spec.dtype).max))  # where files hold no physical values
     like = replace(spec, intensity=as_stored if spec.file_dtype is None else spec.intensity)
     low, high = like.intensity.limits
@@ -72,18 +73,18 @@ def load_given_images(
 
 
 def load_label_maps(
-    path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages | None
+    path: str, spec: ImageSpec, how: FolderConfig, images: GivenImages | None, *, most: int | None = None
 ) -> tuple[list[Given], UInt8[np.ndarray, "n h w"]]:
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
-    masks that nothing named in training (255 for label_255): all of them one or the other. In a COCO file categories
-    have the names of its labels, and so have the values of a NumPy archive that names them. ValueError naming what is
-    no label map, or may mean either, or an image without one.
+    the masks of training (255 for the label 1): all of them one or the other. In a COCO file categories have the names of
+    its labels, and so have the values of a NumPy archive that names them. Without images `most` of them, the first by
+    name, are read; None: all. ValueError naming what is no label map, or may mean either, or an image without one.
     """
-    found = _find("labels", path, spec, how, images)
+    found = _find("labels", path, spec, how, images)[: None if images else most]
     seen = {given.where: _values(given) for given in found if not given.numbered}
-    label_of = _meaning(path, seen, spec.label_names)
+    label_of = _meaning(path, seen, spec.label_names, _mask_values(spec))
     values, labels = np.array(list(label_of)), np.array(list(label_of.values()), np.uint8)
     maps = []
     for i, given in enumerate(found):
@@ -99,11 +100,21 @@ def _values(given: Given) -> list[float]:
         return np.unique(given.read()).astype(np.float64).tolist()
 
 
-def _meaning(path: str, seen: dict[str, list[float]], label_names: list[str]) -> dict[float, int]:
-    """{value: number of its label}, ascending, of the values that are `seen` in each file."""
+def _mask_values(spec: ImageSpec) -> dict[float, int]:
+    """{value: number of its label} of the masks of training; by the labels' names where the checkpoint does not say."""
+    values = [value for value in spec.label_values if isinstance(value, int)]  # colours are in no grey file
+    if values:
+        return {float(value): k for k, value in enumerate(values)}
+    names = [(k, name) for k, name in enumerate(spec.label_names) if re.fullmatch(r"label_[1-9]\d{0,9}", name)]
+    return {**{float(name[6:]): k for k, name in names}, 0.0: 0}
+
+
+def _meaning(
+    path: str, seen: dict[str, list[float]], label_names: list[str], named: dict[float, int]
+) -> dict[float, int]:
+    """{value: number of its label}, ascending, of the values that are `seen` in each file; `named`: those of masks."""
     numbers = {float(k): k for k in range(len(label_names))}
-    named = {float(name[6:]): k for k, name in enumerate(label_names) if re.fullmatch(r"label_[1-9]\d{0,9}", name)}
-    named = dict(sorted({**named, 0.0: 0}.items()))
+    named = dict(sorted(named.items()))
     unlike = {  # the files that hold anything else
         way: [where for where, values in seen.items() if not set(values) <= table.keys()]
         for way, table in (("numbers", numbers), ("named", named))

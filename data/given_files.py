@@ -44,7 +44,7 @@ class Given:
     `read` gives the planes (c, h, w) of an image, or labels (h, w), and raises ValueError with the reason, or OSError.
     `attributes`: what is known of it; the class of an image file is its first folder, "" where it lies in none.
     `volume`: what it is a slice of, of several planes with that of the slice; None for what is no slice. `numbered`:
-    what is read are numbers of the model's labels, whatever their values.
+    what is read are numbers of the model's labels, whatever their values. `file`: of what is an image file of its own.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Given:
     attributes: Mapping[str, str] = field(default_factory=dict)
     volume: str | None = None
     numbered: bool = False
+    file: Path | None = None
 
 
 def find_images(option: str, path: str, how: FolderConfig, *, every_slice: bool = True) -> list[Given]:
@@ -193,7 +194,8 @@ def _without_masks(names: list[str], path: str, how: FolderConfig) -> list[str]:
 
 
 def _of_file(option: str, name: str, file: Path, read: Callable[[], np.ndarray]) -> Given:
-    return Given(name, f"{option}={file}", read, {"class": name.split("/")[0] if "/" in name else ""})
+    attributes = {"class": name.split("/")[0] if "/" in name else ""}
+    return Given(name, f"{option}={file}", read, attributes, file=file)
 
 
 def _of_entry(option: str, path: str, entry: Entry, how: FolderConfig, read: Callable[[], np.ndarray]) -> Given:

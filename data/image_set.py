@@ -74,7 +74,8 @@ class ImageSpec:
     `attributes` names what an image as a whole can be: {"class": [...], "plane": [...]}, values in the order of their
     numbers. `label_names` names the values of the label maps, the background first; empty: there are no label maps.
     `label_encoding` says how a label map becomes channels, which a network sees behind those of the image. `counts` has
-    the number of training images with each value of each attribute.
+    the number of training images with each value of each attribute. `label_values` are what the masks of training hold
+    for each label, whole numbers or [r, g, b], so that masks of samples are written alike; empty: the labels' numbers.
     """
 
     channels: int
@@ -87,6 +88,7 @@ class ImageSpec:
     label_names: list[str] = field(default_factory=list)
     label_encoding: LabelEncodingConfig = field(default_factory=LabelEncodingConfig)
     counts: dict[str, list[int]] = field(default_factory=dict)
+    label_values: list[Any] = field(default_factory=list)
 
     @property
     def item_shape(self) -> tuple[int, int, int]:
@@ -146,7 +148,8 @@ class ImageSpec:
         So the caches and the runs of earlier versions are found again.
         """
         plain = self.to_dict()
-        del plain["label_encoding"], plain["label_channels"], plain["counts"]  # no pixel depends on them
+        for name in ("label_encoding", "label_channels", "counts", "label_values"):  # no pixel depends on them
+            del plain[name]
         if self.label_names or set(self.attributes) - {"class"}:
             return plain
         del plain["label_names"], plain["attributes"]

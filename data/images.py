@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from jaxtyping import Num, UInt
 
-from data.attributes import attribute_numbers, attribute_values, describe_attributes, with_groups, with_table
+from data.attributes import (
+    attribute_numbers,
+    attribute_values,
+    describe_attributes,
+    rows_without_image,
+    with_groups,
+    with_table,
+)
 from data.cache import Recipe, cached, content_key
 from data.fit import check_fit, fit_image, fit_label_map
 from data.folder import MISSING, FolderConfig
@@ -70,15 +77,17 @@ def _load(
     config: FolderConfig, reader: Reader, like: ImageSpec | None, cache_dir: Path, progress: Progress | None
 ) -> _Loaded:
     """`like` is the training set's spec, which a validation set must fit."""
-    listing = reader(config)
+    listing, told = reader(config), ""
     if config.attributes is not None:
         listing = with_table(listing, config.attributes)
+        told = rows_without_image(listing, config.attributes) if like is None and config.takes_all else ""
     listing = with_groups(listing, config.group)
     if like is not None:
         listing = _labelled_alike(listing, like.label_names)
     key = content_key(_description(config, listing, like))
     pixels, meta = cached(cache_dir, key, lambda: _recipe(config, listing, like, progress))
     spec, names = ImageSpec.from_dict(meta["spec"]).encoded(config.encoding()), meta["names"]
+    spec = replace(spec, label_values=like.label_values if like else listing.label_values)  # not cached: see `key_form`
     labels = meta["class_labels"]
     labels = None if labels is None else np.asarray(labels, np.int64).reshape(len(names), len(spec.attributes))
     entry_of = {entry.name: entry for entry in listing.entries}
@@ -86,7 +95,9 @@ def _load(
     digests = [entry_of[name].digest for name in names]
     skipped = [(name, reason) for name, reason in meta["skipped"]]
     images = ImageSet(pixels, labels, names, spec)
-    return _Loaded(images, meta["report"], skipped, key, groups, digests, listing.grouped_by, listing.local_groups)
+    return _Loaded(
+        images, meta["report"] + told, skipped, key, groups, digests, listing.grouped_by, listing.local_groups
+    )
 
 
 def _description(config: FolderConfig, listing: Listing, like: ImageSpec | None) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class Listing:
     else label_names[0] is BACKGROUND and label_names[k] what the value k means. `grouped_by` says what the entries'
     groups are (patient, scene_cluster), so that data.group= may name it; None: they have none. `local_groups`: groups
     are named after files and folders, so that the same name below another folder need not be the same thing. `notes`
-    are phrases for the report.
+    are phrases for the report. `label_values`: label_values[k] is what a pixel of label k holds in a mask file, a whole
+    number or [r, g, b]; empty for formats without mask images.
     """
 
     entries: list[Entry]
@@ -73,3 +74,4 @@ class Listing:
     grouped_by: str | None = None
     local_groups: bool = False
     notes: list[str] = field(default_factory=list)
+    label_values: list[int | list[int]] = field(default_factory=list)

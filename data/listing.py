@@ -93,17 +93,17 @@ def sha256(data: bytes | str) -> str:
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
-def existing_folder(path: str) -> Path:
-    """`path` as a folder that exists, or a ValueError with the nearest name that does."""
+def existing_folder(path: str, *, wanted: str = "folder") -> Path:
+    """`path` as a folder that exists, or a ValueError with the nearest name that does; `wanted`: what it might also be."""
     folder = Path(path).expanduser()
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise ValueError(f"{folder} is a file: give the folder that holds the images")
+        raise ValueError(f"{folder} is a file: give the folder that it lies in")
     parent = next(p for p in folder.parents if p.is_dir())
     missing = folder.relative_to(parent).parts[0]
     near = difflib.get_close_matches(missing, [p.name for p in parent.iterdir()], n=1)
-    raise ValueError(f"folder {folder} does not exist" + (f": did you mean {parent / near[0]}?" if near else ""))
+    raise ValueError(f"{wanted} {folder} does not exist" + (f": did you mean {parent / near[0]}?" if near else ""))
 
 
 def files_at(path: str) -> tuple[Path, list[str]]:
@@ -111,7 +111,7 @@ def files_at(path: str) -> tuple[Path, list[str]]:
     file = Path(path).expanduser()
     if file.is_file():
         return file.parent, [file.name]
-    folder = existing_folder(path)
+    folder = existing_folder(path, wanted="file or folder")
     return folder, names_below(folder)
 
 

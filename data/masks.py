@@ -14,7 +14,7 @@ from data.decode import decode
 from data.folder import MISSING, FolderConfig, is_image, is_lossy, read_image
 from data.item import Entry, Item, Listing
 from data.listing import existing_folder, file_digest, names_below, select_items, sha256, without_masks
-from data.palette import MOST, NAMES_FILE, Value, found_palette, names_file, numbered, read_palette
+from data.palette import MOST, NAMES_FILE, Value, found_palette, names_file, numbered, read_palette, value_list
 
 ENDS = ("", "_mask", "_seg", "_label", "_labels")
 
@@ -74,7 +74,8 @@ def list_masks(config: MasksConfig) -> Listing:
                 lossy=is_lossy(name),
             )
         )
-    listing = Listing(entries, [(name, "not an image by its extension") for name in foreign], label_names)
+    unread = [(name, "not an image by its extension") for name in foreign]
+    listing = Listing(entries, unread, label_names, label_values=value_list(values))
     return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
 
 

@@ -62,7 +62,7 @@ def known_masks(path: str, pattern: str, volumes: str, masks: str) -> str | None
 def mask_place(labels: str) -> Path:
     """The folder of the masks, or a mask that is a file of its own."""
     file = Path(labels).expanduser()
-    return file if file.is_file() else existing_folder(labels)
+    return file if file.is_file() else existing_folder(labels, wanted="file or folder")
 
 
 def read_label_names(labels: str) -> list[str] | None:

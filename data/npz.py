@@ -47,7 +47,11 @@ class Arrays(NamedTuple):
 def list_npz(config: NpzConfig) -> Listing:
     """The items of one archive, or of all in a folder. In a folder an archive that cannot be read is its item's error."""
     path = Path(config.path).expanduser()
-    listing = _list_file(path, config) if path.is_file() else _list_folder(existing_folder(config.path), config)
+    listing = (
+        _list_file(path, config)
+        if path.is_file()
+        else _list_folder(existing_folder(config.path, wanted="file or folder"), config)
+    )
     return select_items(listing, path, config.file_list, config.held_out, config.max_images)
 
 

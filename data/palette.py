@@ -1,7 +1,7 @@
 """What the values of mask images mean: named in a file, or found in the masks."""
 
 import json
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,12 @@ def numbered(named: dict[str, Value]) -> tuple[list[str], dict[Value, int]]:
     if BACKGROUND not in named:
         values[ZEROS[0] if all(isinstance(value, int) for value in values) else ZEROS[1]] = 0
     return names, values
+
+
+def value_list(values: Mapping[Value, int]) -> list[int | list[int]]:
+    """The inverse of {value: label} as plain types: the value of each label 0, 1, ..., a colour as [r, g, b]."""
+    ordered = sorted(values, key=lambda value: values[value])
+    return [value if isinstance(value, int) else [*value] for value in ordered]
 
 
 def _value(value: Any) -> Value:

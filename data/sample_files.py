@@ -74,9 +74,16 @@ def copy_in_eight_bits(sample: SampleFiles, folder: Path, spec: ImageSpec) -> Pa
     return path
 
 
-def write_label_names(path: Path, label_names: Sequence[str]) -> Path:
-    """Write what the values of label maps mean, {"0": "background", "1": ...}; return `path`."""
-    names = {str(value): name for value, name in enumerate(label_names)}
+def write_label_names(path: Path, label_names: Sequence[str], label_values: Sequence[Any] = ()) -> Path:
+    """Write what the values of label maps mean, {"0": "background", "1": ...}; return `path`.
+
+    `label_values`: what stands for each label where that is not its number; of colours {"background": [0, 0, 0], ...}.
+    """
+    values = label_values or range(len(label_names))
+    if any(isinstance(value, list) for value in values):
+        names = dict(zip(label_names, values, strict=True))
+    else:
+        names = {str(value): name for value, name in zip(values, label_names, strict=True)}
     write_whole_text(path, json.dumps(names, indent=2, ensure_ascii=False) + "\n")
     return path
 

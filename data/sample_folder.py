@@ -9,7 +9,7 @@ from data.sample_files import write_whole_text
 
 # What samples do not depend on; of what lies at a path they depend on the content, which has a digest.
 VOLATILE = ("out", "num_samples", "batch_size", "trajectory", "device", "format", "eight_bit_copies", "max_attempts")
-VOLATILE += ("ckpt", "images", "labels", "mask", "reject_copies")
+VOLATILE += ("original_size", "ckpt", "images", "labels", "mask", "reject_copies")
 
 
 def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
@@ -25,7 +25,8 @@ def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
     if held is None and out.exists() and any(out.iterdir()):
         raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder")
     rows = [row for row in read_manifest(out) if _is_whole(out, row)]
-    different = sorted(name for name in wanted if held is not None and held.get(name) != wanted[name])
+    different = [name for name in wanted if held is not None and held.get(name) != wanted[name]]
+    different.sort(key=lambda name: (name != "mode", name.endswith("sha256"), name))  # what makes others differ first
     if rows and different:
         raise ValueError(f"out={out} holds samples made with another {different[0]}: name another folder")
     if different:

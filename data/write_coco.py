@@ -20,19 +20,20 @@ def write_coco(
     label_names: Sequence[str],
     *,
     eight_bit_copies: bool = False,
+    images: Path | None = None,
 ) -> Path:
-    """Write `out`/annotations.json, whose file names are relative to `out`/images; return its path.
+    """Write `out`/annotations.json, whose file names are relative to `images`, by default `out`/images; return its path.
 
-    Images that do not lie in `out`/images yet are copied there. A category's id is its label's value, its name
+    Images that do not lie there yet are copied there. A category's id is its label's value, its name
     label_names[id]. An annotation is one of the `instances`, its segmentation an
     uncompressed RLE, so that the annotations of an image together are its label map. With `eight_bit_copies`,
     `images_8bit/` and annotations_8bit.json say the same of 8-bit PNGs, for detectors that read no other depth.
     """
-    records, annotations = [], []
+    records, annotations, images = [], [], images or out / "images"
     for image_id, sample in enumerate(samples, start=1):
         label_map = read_label_map(sample)
         height, width = label_map.shape
-        name = copy_image(sample, out / "images").relative_to(out / "images").as_posix()
+        name = copy_image(sample, images).relative_to(images).as_posix()
         record = {"id": image_id, "file_name": name, "width": width, "height": height}
         records.append({**record, "attributes": dict(sample.attributes)})
         for instance in instances(label_map):

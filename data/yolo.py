@@ -16,6 +16,7 @@ from data.item import BACKGROUND, Box, Entry, Item, Listing
 from data.listing import existing_folder, file_digest, names_below, select_items, sha256
 from data.rasterise import box_mask, paint, polygon_mask
 
+NAMES_FILES = ("data.yaml", "data.yml", "classes.txt")  # what names the classes
 NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")  # text files that stand beside labels
 
 
@@ -67,16 +68,21 @@ def list_yolo(config: YoloConfig) -> Listing:
         entries.append(Entry(name, digest, read, lossy=is_lossy(name)))
     foreign += [(name, "a label file without an image") for name in texts - image_of.keys()]
     if not entries:
-        raise ValueError(f"no images in {folder}: a YOLO set has them in a folder called images")
+        above = next((place.parent for place in (folder, *folder.parents) if place.name == "images"), None)
+        near = "" if above is None else f"; did you mean data.path={above}?"
+        raise ValueError(f"no images in {folder}: a YOLO set has them in a folder called images{near}")
     listing = Listing(entries, sorted(foreign), label_names)
     return select_items(listing, folder, config.file_list, config.held_out, config.max_images)
 
 
 def _class_names(folder: Path) -> list[str]:
-    places = [place / name for place in (folder, folder.parent) for name in ("data.yaml", "data.yml", "classes.txt")]
+    places = [place / name for place in (folder, folder.parent) for name in NAMES_FILES]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise ValueError(f"{folder} has no data.yaml or classes.txt, which name the classes")
+        around = [*sorted(place for place in folder.iterdir() if place.is_dir()), *folder.resolve().parents[1:2]]
+        near = next((place for place in around if any((place / name).is_file() for name in NAMES_FILES)), None)
+        mend = "" if near is None else f"; did you mean data.path={near}?"
+        raise ValueError(f"{folder} has no data.yaml or classes.txt, which name the classes{mend}")
     try:
         text = path.read_text(encoding="utf-8")
         names = (

@@ -1,4 +1,4 @@
-"""Looks at samples before they are kept: does the model find the label that it drew, and is the image a copy?"""
+"""Looks at samples before they are kept: has the label objects, does the model find it again, is the image a copy?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from data.components import agreement, without_small
+from data.components import agreement, instances, without_small
 from data.folder import FolderConfig
 from data.given import load_given_images
 from data.given_files import emptied_by_masks, training_masks
@@ -38,9 +38,11 @@ class Judge:
         config = self.drawing.config
         ious, distances = self._label_ious(x_0, indices), self._distances(x_0[:, : self.drawing.spec.channels])
         verdicts = []
-        for iou, distance in zip(ious, distances, strict=True):
+        for iou, distance, objects in zip(ious, distances, self._objects(x_0), strict=True):
             facts, fault = {"label_iou": iou, "nearest_real": distance}, None
-            if iou is not None and iou < config.min_label_iou:
+            if objects is not None and objects < config.min_objects:
+                fault = "objects"
+            elif iou is not None and iou < config.min_label_iou:
                 fault = "label_iou"
             elif distance is not None and self.real is not None and distance <= self.real.threshold:
                 fault = "copy"
@@ -65,6 +67,15 @@ class Judge:
             for channels in (label, found)
         )
         return [agreement(a, b, num_labels) if (a | b).any() else None for a, b in zip(own, again, strict=True)]
+
+    def _objects(self, x_0: Tensor) -> Sequence[int | None]:
+        """How many objects the label map of each holds, as it is written; None where nobody asked."""
+        config, spec = self.drawing.config, self.drawing.spec
+        if not config.min_objects:
+            return [None] * len(x_0)
+        label = self.drawing.artist.parts.split(x_0)[1]
+        maps = decode(label, spec.label_encoding, len(spec.label_names))
+        return [len(instances(label_map, min_area=config.min_area)) for label_map in maps]
 
     def _distances(self, image: Tensor) -> Sequence[float | None]:
         if self.real is None:

@@ -29,6 +29,7 @@ from data.writers import image_grid, write_animation, write_image
 from generation.drawing import Drawing
 from generation.grid import write_grid
 from generation.naming import another_format
+from generation.originals import originals_as_format
 from generation.request import Request
 from generation.shortfall import Incomplete, mend
 
@@ -90,7 +91,7 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
     if (earlier := sum(row["index"] >= wanted for row in rows)) > 0:
         print(f"{earlier} of the {len(rows)} samples in {out} are from an earlier call that asked for more")
     given_up = missing_samples(out, wanted)
-    report(rows, given_up, looked=config.min_label_iou > 0 or config.reject_copies is not None)
+    report(rows, given_up, looked=config.rejects)
     if not rows:
         raise Incomplete(f"error: not one sample was good enough: {mend(reasons_of(given_up))}")
     samples = [sample_files(out, row) for row in rows]
@@ -99,7 +100,11 @@ def finish(out: Path, config: SampleConfig, spec: ImageSpec, how: FolderConfig, 
         out / "images",
         out / "grid.png",
         out / "manifest.jsonl",
-        *_as_format(out, config, spec, how, rows, samples),
+        *(
+            originals_as_format(out, config, spec, rows, request)
+            if config.original_size
+            else _as_format(out, config, spec, how, rows, samples)
+        ),
     ]
 
 
@@ -113,13 +118,20 @@ def _as_format(
 ) -> list[Path]:
     """Make what `format` asks for of the samples' files; where it lies."""
     eight_bit = config.eight_bit_copies
+    if config.format in ("coco", "yolo") and not eight_bit and (deep := _beyond_eight_bits(spec)):
+        adds = {"coco": "adds 8-bit PNGs with annotations_8bit.json", "yolo": "writes 8-bit PNGs instead"}[
+            config.format
+        ]
+        print(
+            f"the images are {deep}, which few detectors read: eight_bit_copies=true {adds}, of the samples that are there"
+        )
     if config.format == "coco":
         return [write_coco(out, samples, spec, spec.label_names, eight_bit_copies=eight_bit)]
     if config.format == "yolo":
         write_yolo(out / "yolo", samples, spec, spec.label_names, eight_bit_copies=eight_bit)
         return [out / "yolo"]
     if config.format == "masks":
-        write_masks(out, samples, spec.label_names)
+        write_masks(out, samples, spec.label_names, spec.label_values)
         return [out / "masks"]
     if config.format == "npz":
         return [write_npz(out, samples, spec.label_names)]
@@ -133,11 +145,23 @@ def _as_format(
     return [out / "labels"] if spec.label_names else []
 
 
+def _beyond_eight_bits(spec: ImageSpec) -> str | None:
+    """What the images of a set are, where they are not 8-bit grey or RGB."""
+    depth = spec.file_dtype or spec.dtype
+    if depth == "uint8" and spec.channels in (1, 3):
+        return None
+    form = "PNG" if (depth, spec.channels) == ("uint16", 1) else "TIFF"  # see `write_image`
+    return f"{form} files of {depth}" + (f" in {spec.channels} channels" if spec.channels > 1 else "")
+
+
 def stacked(rows: Sequence[dict[str, Any]], samples: Sequence[SampleFiles]) -> dict[str, list[SampleFiles]]:
-    """The samples by the volume that they are slices of; what is no slice by its class, or all together."""
+    """The samples by the volume that they are slices of; what is no slice is a volume of its own under its name.
+
+    So a reader that never divides a volume can divide them, and nothing in a volume pretends to be its neighbour.
+    """
     stacks: dict[str, list[SampleFiles]] = {}
     for row, sample in zip(rows, samples, strict=True):
-        stacks.setdefault(row.get("volume") or row["class"] or "samples", []).append(sample)
+        stacks.setdefault(row.get("volume") or sample.name, []).append(sample)
     return stacks
 
 
@@ -183,7 +207,11 @@ def report(rows: Sequence[dict[str, Any]], missing: dict[int, dict[str, int]], *
     if looked and not thrown:
         print("thrown away: none")
     elif thrown:
-        reasons = {"label_iou": "labels that agree too little", "copy": "near a training image"}
+        reasons = {
+            "label_iou": "labels that agree too little",
+            "objects": "too few objects",
+            "copy": "near a training image",
+        }
         print("thrown away: " + ", ".join(f"{count} ({reasons[why]})" for why, count in sorted(thrown.items())))
 
 

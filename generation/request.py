@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class Request:
     known: Bool[Tensor, "m 1 h w"] | None = None  # False where inpainting fills in
     shapes: list[tuple[int, int]] = field(default_factory=list)  # (h, w) of the m images before `fit`
     fit: str = "crop"
+    paths: list[Path] = field(default_factory=list)  # of the m image files; empty where images were no such files
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,10 +62,10 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
         return _guided(config, spec, Request(labels, numbered(_classes(spec, labels))))
     found, images, image, label, known = [], None, None, None, None
     if config.images is not None:
-        images = load_given_images("images", config.images, spec, how)
+        images = load_given_images("images", config.images, spec, how, most=config.max_inputs)
         found, image = images.found, to_floats(images.pixels)
     if config.labels is not None:
-        of_labels, maps = load_label_maps(config.labels, spec, how, images)
+        of_labels, maps = load_label_maps(config.labels, spec, how, images, most=config.max_inputs)
         found, label = found or of_labels, encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
         assert images is not None
@@ -74,7 +76,12 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
     files, volumes = named_after(found, _classes(spec, labels), config.num_per_image)
     sources = [given.name for given in found]
     shapes = [] if images is None else images.shapes
-    return _guided(config, spec, Request(labels, files, sources, volumes, image, label, known, shapes, how.fit))
+    paths = [given.file for given in found if given.file is not None]
+    if config.original_size and not paths:
+        mend = "format=nifti lays labels over volumes" if volumes[0] is not None else "leave it out"
+        raise ValueError(f"original_size=true is for image files, which images={config.images} are not: {mend}")
+    request = Request(labels, files, sources, volumes, image, label, known, shapes, how.fit, paths)
+    return _guided(config, spec, request)
 
 
 def digest(*parts: bytes | np.ndarray) -> str:

@@ -4,7 +4,11 @@ from collections.abc import Collection
 
 from training.endings import EarlyEnd
 
-MENDS = {"label_iou": "ask for a lower min_label_iou=", "copy": "leave reject_copies= out"}
+MENDS = {
+    "label_iou": "ask for a lower min_label_iou=",
+    "objects": "ask for fewer min_objects=",
+    "copy": "leave reject_copies= out",
+}
 
 
 class Incomplete(EarlyEnd):

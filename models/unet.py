@@ -1,5 +1,6 @@
 """The UNet of DDPM and its successors (Ho et al. 2020; Nichol & Dhariwal 2021; Dhariwal & Nichol 2021)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -56,11 +57,6 @@ class UNetConfig:
             f"model.channel_multipliers={self.channel_multipliers}: needs one positive number per level",
         )
         _require(self.blocks_per_level > 0, f"model.blocks_per_level={self.blocks_per_level}: must be at least 1")
-        _require(
-            all(0 <= level < levels for level in self.attention_levels),
-            f"model.attention_levels={self.attention_levels}: levels are 0 to {levels - 1} "
-            "(0 is full resolution, each next one half of it)",
-        )
         _require(0 <= self.dropout < 1, f"model.dropout={self.dropout}: must be in [0, 1)")
         _require(self.norm_eps > 0, f"model.norm_eps={self.norm_eps}: must be positive")
         _require(
@@ -74,20 +70,39 @@ class UNetConfig:
         self._check_channels()
 
     def _check_channels(self) -> None:
+        """All that does not fit is named at once, with what does: for another size both often change."""
         widths = [self.base_channels * multiplier for multiplier in self.channel_multipliers]
         _require(self.base_channels % 2 == 0, f"model.base_channels={self.base_channels}: must be even")
-        _require(
-            self.norm_groups > 0 and all(width % self.norm_groups == 0 for width in [self.base_channels, *widths]),
-            f"model.norm_groups={self.norm_groups}: must divide the channels of every level, "
-            f"{[self.base_channels, *widths]}; change it or model.base_channels",
-        )
-        with_attention = [widths[level] for level in self.attention_levels] + [widths[-1]]
-        _require(
-            self.head_channels is None
-            or (self.head_channels > 0 and all(width % self.head_channels == 0 for width in with_attention)),
-            f"model.head_channels={self.head_channels}: must divide the channels where attention is, {with_attention} "
-            "(the last is the middle block); null means one head",
-        )
+        every, levels = [self.base_channels, *widths], self.attention_levels
+        wrong, fitting = list[str](), list[str]()
+        if not all(0 <= level < len(widths) for level in levels):
+            wrong.append(
+                f"model.attention_levels={levels}: levels are 0 to {len(widths) - 1} (0 is full resolution, each next one "
+                "half of it)"
+            )
+            levels = [len(widths) - 1]
+            fitting.append(f"model.attention_levels={levels}")
+        if self.norm_groups < 1 or any(width % self.norm_groups for width in every):
+            wrong.append(f"model.norm_groups={self.norm_groups}: must divide the channels of every level, {every}")
+            fitting.append(
+                f"model.norm_groups={_largest_divisor(every, min(32, min(every) // 2))}"
+            )  # of 2 channels or more
+        with_attention = [widths[level] for level in levels] + [widths[-1]]
+        if self.head_channels is not None and (
+            self.head_channels < 1 or any(width % self.head_channels for width in with_attention)
+        ):
+            where = f"{with_attention} (the last is the middle block)"
+            wrong.append(
+                f"model.head_channels={self.head_channels}: must divide the channels where attention is, {where}"
+            )
+            fitting.append(f"model.head_channels={_largest_divisor(with_attention, 64)}")
+        _require(not wrong, f"{'; '.join(wrong)}: use {' '.join(fitting)}")
+
+
+def _largest_divisor(numbers: list[int], most: int) -> int:
+    """The largest whole number up to `most` that divides all of them."""
+    common = math.gcd(*numbers)
+    return next(k for k in range(min(most, common), 0, -1) if common % k == 0)
 
 
 def _require(condition: bool, message: str) -> None:

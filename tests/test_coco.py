@@ -179,6 +179,19 @@ def test_the_cache_knows_annotations_by_what_they_say(tmp_path):
     assert load_coco(tmp_path, label_from="boxes").key != first.key
 
 
+def test_a_folder_too_high_or_too_low_is_said(tmp_path):
+    write_coco_set(tmp_path, coco_file())
+    for place, names in ((tmp_path, ""), (tmp_path / "images", "images/")):
+        whole = coco_file()
+        for record in whole["images"]:
+            record["file_name"] = names + record["file_name"]
+        (tmp_path / "annotations.json").write_text(json.dumps(whole))
+        meant = tmp_path if names else tmp_path / "images"
+        says = rf"a\.png: annotations.json names it, but there is no such file in {place}; did you mean data.path={meant}\?"
+        with pytest.raises(ValueError, match=says):
+            load_format("coco", place, annotations=str(tmp_path / "annotations.json"))
+
+
 def test_a_broken_annotation_is_its_images_error(tmp_path):
     whole = coco_file()
     whole["annotations"][0]["segmentation"] = [[1, 1, 5, 1]]

@@ -13,6 +13,8 @@ import torch
 from conftest import TINY
 from PIL import Image
 
+from conf.sample_schema import FORMATS, MODES
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -236,3 +238,16 @@ def test_every_group_option_is_typed() -> None:
             config = hydra.compose("train", overrides=[f"experiment={preset.stem}"])
             for section in ("data", "model", "schedule", "sampler", "diffusion", "optim", "train", "wandb"):
                 assert OmegaConf.get_type(config[section]) is not dict, (preset.stem, section)
+
+
+def test_help_of_sample_has_the_modes_formats_and_options(command, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["sample.py"])
+    with pytest.raises(SystemExit, match="^0$"):  # Hydra's own
+        command("sample", "--help")
+    text = capsys.readouterr().out
+    for word in (
+        *(f"mode={mode}" for mode in MODES[1:]),
+        *FORMATS,
+        *("num_per_image", "min_objects", "max_inputs", "eta"),
+    ):
+        assert word in text

@@ -169,6 +169,20 @@ def test_a_table_may_name_files_without_their_folders(tmp_path):
         with_table(Listing([entry("a/1.png"), entry("b/1.png")]), table(tmp_path, "file,age\n1.png,old\n"))
 
 
+def test_rows_that_name_no_image_are_told_of_once_and_change_no_key(tmp_path):
+    save(tmp_path / "set", "a/1.png", "a/2.png", "b/3.png")
+    rows = ["a/1.png,X", "2,Y", "b,Z"]  # by path, stem and folder
+    options = {"attributes": table(tmp_path, "file,sensor\n" + "\n".join(rows))}
+    plain = load(tmp_path / "set", **options)
+    assert "name no image" not in plain.report
+    table(tmp_path, "file,sensor\n" + "\n".join([*rows, "x.png,X", "c/1.png,Y"]))
+    more = load(tmp_path / "set", **options)
+    assert f"2 of 5 rows of {options['attributes']} name no image here, such as x.png." in more.report
+    assert more.key == plain.key
+    fewer = load(tmp_path / "set", max_images=2, **options)
+    assert "name no image" not in fewer.report  # they may be of images left out
+
+
 def slices(*files: str) -> list[Entry]:
     return [replace(entry(f"{f}/{k:04d}"), file=f"{f}.nii.gz") for f in files for k in range(3)]
 

@@ -72,6 +72,8 @@ def test_spec_survives_as_plain_types():
     plain = spec.to_dict()
     assert plain["intensity"] == {"name": "db", "low": -20.0, "high": 30.0}
     assert ImageSpec.from_dict(plain) == spec
+    del plain["label_values"]  # a checkpoint of before
+    assert ImageSpec.from_dict(plain) == spec
 
 
 @pytest.mark.parametrize(

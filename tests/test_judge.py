@@ -162,6 +162,19 @@ def test_both_labels_are_compared_as_they_are_written():
         assert verdict.facts["label_iou"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_too_few_objects_are_a_fault_however_well_labels_agree():
+    two = bright(2)
+    two[5:7, 3:5] = 255  # of 4 pixels
+    x_0 = torch.cat([sample_of(image, image > 0) for image in (bright(0), bright(2), two)])
+    for options, faults in (
+        ({"min_objects": 1}, ["objects", None, None]),
+        ({"min_objects": 2}, ["objects", "objects", None]),
+        ({"min_objects": 2, "min_area": 5}, ["objects", "objects", "objects"]),
+        ({"min_label_iou": 0.9}, [None, None, None]),
+    ):
+        assert [verdict.fault for verdict in Judge(drawing(**options), None).look(x_0, range(3))] == faults
+
+
 def test_nothing_is_looked_at_that_was_not_asked_for():
     x_0 = sample_of(bright(4), bright(2) > 0)
     assert Judge(drawing(), None).look(x_0, [0])[0].facts == {"label_iou": 0.5}

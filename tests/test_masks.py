@@ -9,6 +9,9 @@ from label_files import grey, load, load_masks, save, write_mask_set
 from PIL import Image
 
 from data.decode import decode
+from data.image_set import ImageSpec
+from data.sample_files import SampleFiles, write_label_map
+from data.write_masks import write_masks
 
 
 def test_integer_masks_become_consecutive_labels(tmp_path):
@@ -216,3 +219,58 @@ def test_masks_of_nothing_but_background(tmp_path):
         (val / "masks" / f"{name}.png").write_text("no mask")
     with pytest.raises(ValueError, match=r"3 of 3 files cannot be used; a\.png: its mask a\.png"):
         load_masks(val)
+
+
+# --- what is drawn mixes with what was trained on ---------------------------------------------------------------------
+
+PALETTES = {
+    "white": ([0, 255], None),
+    "deep": ([0, 7, 1000], {"7": "sea", "1000": "ship"}),
+    "deeper": ([0, 7, 70000], None),
+    "background": ([9, 0, 255], {"background": 9, "sea": 0, "ship": 255}),
+    "colours": ([[0, 0, 0], [0, 0, 255], [255, 0, 0]], None),
+    "named colours": ([[9, 9, 9], [255, 255, 255], [255, 0, 0]], {"background": "#090909", "a": "#ffffff", "b": "#ff0000"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_masks_of_samples_hold_what_those_of_training_hold(tmp_path, name):
+    """Read back with the same options, alone or among the real ones, they give the label maps that were drawn."""
+    values, palette = PALETTES[name]
+    folder, table = tmp_path / "real", np.array(values)
+    options = {}
+    if palette is not None:
+        (tmp_path / "palette.json").write_text(json.dumps(palette))
+        options = {"palette": str(tmp_path / "palette.json")}
+    numbers = np.random.default_rng(0).integers(0, len(values), (3, 8, 8))
+    (folder / "masks").mkdir(parents=True)
+    for i, label_map in enumerate(numbers):
+        save(folder / "images" / f"{i}.png", grey(seed=i))
+        mask = table[label_map].astype(np.int32 if table.max() > 255 else np.uint8)
+        tifffile.imwrite(folder / "masks" / f"{i}.tif", mask)
+    trained = load_masks(folder, **options).train
+    spec = ImageSpec.from_dict(json.loads(json.dumps(trained.spec.to_dict())))
+    assert sorted(map(str, spec.label_values)) == sorted(map(str, values))
+    drawn = trained.label_maps([2, 0, 1])
+    samples = []
+    for i, label_map in enumerate(drawn):
+        image = save(tmp_path / "drawn" / "images" / f"{i}_drawn.png", grey(seed=9 + i))
+        (tmp_path / "drawn" / "labels").mkdir(exist_ok=True)
+        write_label_map(tmp_path / "drawn" / "labels" / f"{i}.png", label_map)
+        samples.append(SampleFiles(image.stem, image, tmp_path / "drawn" / "labels" / f"{i}.png"))
+    write_masks(tmp_path / "drawn", samples, spec.label_names, spec.label_values)
+    files = sorted((tmp_path / "drawn" / "masks").iterdir())
+    held = np.stack([decode(file) for file in files]).transpose(0, 2, 3, 1)
+    assert np.array_equal(held.squeeze(-1) if held.shape[-1] == 1 else held, table[numbers[[2, 0, 1]]])
+    for own in ({}, options):
+        again = load_masks(tmp_path / "drawn", **own).train
+        assert again.spec.label_names == spec.label_names
+        assert np.array_equal(again.label_maps(range(3)), drawn)
+    for file in [*files, *(tmp_path / "drawn" / "images").iterdir()]:
+        file.rename(folder / file.parent.name / file.name)
+    mixed = load_masks(folder, **options).train
+    assert mixed.spec == trained.spec
+    assert {name: mixed.label_maps([i])[0].tolist() for i, name in enumerate(mixed.names)} == {
+        **{f"{i}.png": trained.label_maps([i])[0].tolist() for i in range(3)},
+        **{f"{i}_drawn.png": drawn[i].tolist() for i in range(3)},
+    }

@@ -8,9 +8,15 @@ import pytest
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 REPAINT = ["mode=inpaint", "images=x", "mask=y", "inpaint.method=repaint"]
+ANNOTATE = ["mode=annotate", "images=x"]
 BAD = [
     (["mode=jont"], "mode=jont is not one of joint, from_labels, annotate, vary, inpaint"),
     (["format=voc"], "format=voc is not one of files, coco"),
+    (
+        ["mode=anotate"],
+        "mode=anotate is not one of joint, from_labels, annotate, vary, inpaint; did you mean annotate?",
+    ),
+    (["format=nifty"], "; did you mean nifti?"),
     (["mode=from_labels"], "mode=from_labels needs labels="),
     (["mode=annotate"], "mode=annotate needs images="),
     (["mode=inpaint", "images=x"], "mode=inpaint needs mask="),
@@ -19,8 +25,13 @@ BAD = [
     (["mode=annotate", "images=x", "votes=0"], "votes=0 must be at least 1"),
     (["mode=annotate", "images=x", "labels=y"], "labels= has no effect in mode=annotate"),
     (["mode=vary", "images=x", "mask=y"], "mask= has no effect in mode=vary"),
-    (["mode=vary", "images=x", "num_samples=3"], "num_samples= has no effect in mode=vary; use num_per_image"),
+    (
+        ["mode=vary", "images=x", "num_samples=3"],
+        "num_samples= has no effect in mode=vary; use num_per_image or max_inputs",
+    ),
     (["num_per_image=3"], "num_per_image= has no effect in mode=joint; use num_samples"),
+    (["max_inputs=3"], "max_inputs= has no effect in mode=joint; use num_samples"),
+    (["mode=annotate", "images=x", "max_inputs=0"], "max_inputs=0 must be at least 1"),
     (["mode=vary", "images=x", "balance=real"], "balance= has no effect in mode=vary"),
     (["mode=vary", "images=x", "trajectory=true"], "trajectory= has no effect in mode=vary"),
     (["strength=0.3"], "strength= has no effect in mode=joint"),
@@ -39,9 +50,24 @@ BAD = [
     (["guidance.scale=-1"], "guidance.scale=-1.0 must be at least 0"),
     (["guidance.interval=[0,0.5]"], "guidance.interval has no effect with guidance.scale=1"),
     (["min_label_iou=2"], "min_label_iou=2.0 must lie in [0, 1]"),
-    (["max_attempts=3"], "max_attempts=3 has no effect without min_label_iou= or reject_copies="),
+    (["max_attempts=3"], "max_attempts=3 has no effect without min_label_iou=, min_objects= or reject_copies="),
+    (["min_objects=-1"], "min_objects=-1 must not be negative"),
+    (["mode=annotate", "images=x", "min_objects=1"], "min_objects= has no effect in mode=annotate"),
+    (["mode=from_labels", "labels=x", "min_objects=1"], "min_objects= has no effect in mode=from_labels"),
+    (["mode=vary", "images=x", "labels=y", "min_objects=1"], "min_objects=1 has no effect with labels="),
     (["max_attempts=0"], "max_attempts=0 must be at least 1"),
     (["eight_bit_copies=true"], "eight_bit_copies=true has no effect with format=files"),
+    (["original_size=true", "format=coco"], "original_size= has no effect in mode=joint"),
+    ([*ANNOTATE, "original_size=true"], "format=files: use coco, yolo, masks; labels_original_size/ is there anyway"),
+    ([*ANNOTATE, "original_size=true", "format=npz"], "original_size=true has no effect with format=npz: use coco"),
+    (
+        [*ANNOTATE, "original_size=true", "format=coco", "num_per_image=2"],
+        "num_per_image= does not go with original_size=true",
+    ),
+    (
+        [*ANNOTATE, "original_size=true", "format=yolo", "eight_bit_copies=true"],
+        "eight_bit_copies= does not go with original_size=true",
+    ),
     (["label_steps=0"], "label_steps=0 must be at least 1"),
     (["mode=annotate", "images=x", "label_steps=1"], "votes=5 has no effect with label_steps=1"),
     (
@@ -88,15 +114,16 @@ ABILITIES = [
     (["mode=annotate", "images=x"], "mode=annotate: this checkpoint was trained without label maps"),
     (["mode=vary", "images=x", "labels=y"], "labels=y: this checkpoint was trained without label maps"),
     (["min_label_iou=0.5"], "min_label_iou=0.5: this checkpoint was trained without label maps"),
+    (["min_objects=1"], "min_objects=1: this checkpoint was trained without label maps"),
     (["min_area=3"], "min_area=3: this checkpoint was trained without label maps"),
     (["label_steps=3"], "label_steps=3: this checkpoint was trained without label maps"),
     (["format=coco"], "format=coco: this checkpoint was trained without label maps"),
     (["class_label=cat"], "class_label=cat: this checkpoint was trained without classes"),
     (["balance=real"], "balance=real: this checkpoint was trained without classes"),
     (["guidance.scale=2"], "nothing says a class (this checkpoint was trained without classes)"),
-    (["mode=vary", "images=nowhere"], "images=nowhere: folder nowhere does not exist"),
-    (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: folder nowhere does not exist"),
-    (["reject_copies=nowhere"], "reject_copies=nowhere: folder nowhere does not exist"),
+    (["mode=vary", "images=nowhere.png"], "images=nowhere.png: file or folder nowhere.png does not exist"),
+    (["mode=inpaint", "images=given/images", "mask=nowhere"], "mask=nowhere: file or folder nowhere does not exist"),
+    (["reject_copies=nowhere"], "reject_copies=nowhere: file or folder nowhere does not exist"),
     ([*REPAINT, "sampler=heun"], "inpaint.method=repaint takes single steps, which sampler=heun does not have"),
     (
         ["guidance.scale=2", "guidance.interval=[0.1,0.11]"],

@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from label_files import grey, save
+from label_files import grey, load, save
 from mode_files import ATTRIBUTES, JOINT, LABELS, PLAIN, label_maps, options_of, write_given
 from test_mode_options import one_error
 from test_nifti import save as save_nifti
@@ -236,16 +236,19 @@ def test_volumes_that_may_not_be_copied(of_scans, scans, draw):
 
 
 @pytest.mark.parametrize("classes", [True, False], ids=["classes", "no class"])
-def test_samples_of_no_volume_are_stacked_by_class(classes, draw, tmp_path, capsys):
+def test_samples_of_no_volume_are_volumes_of_their_own(classes, draw, tmp_path, capsys):
     spec = ImageSpec(1, 8, 8, attributes=ATTRIBUTES if classes else {}, **LABELS)
     out = draw(write_checkpoint(tmp_path / "joint.pt", spec), "num_samples=5", "format=nifti")
     assert rows(out)[3]["file"] == ("images/dog/000003.png" if classes else "images/000003.png")
     assert "volume" not in rows(out)[0]
-    counts = {"cat": 3, "dog": 2} if classes else {"samples": 5}
-    assert sorted(read_back(out)) == [f"{name}/{k:04d}" for name, count in counts.items() for k in range(count)]
-    assert [int(read_back(out)[f"{name}/0000"][0].sum()) for name in counts] == [
-        int(pictures(out)[i].sum()) for i in range(len(counts))
-    ]
+    stems = [Path(row["file"]).relative_to("images").with_suffix("").as_posix() for row in rows(out)]
+    read = read_back(out)
+    assert sorted(read) == sorted(f"{stem}/0000" for stem in stems)
+    for i, stem in enumerate(stems):
+        assert np.array_equal(read[f"{stem}/0000"][0][0], pictures(out)[i])
+        assert np.array_equal(read[f"{stem}/0000"][1], label_maps(out)[i])
+    loaded = load("nifti", out / "nifti/images", labels=str(out / "nifti/labels"), val_fraction=0.4)
+    assert (len(loaded.train), len(loaded.val)) == (3, 2)  # each may be held out
     # fewer than there are already
     draw(tmp_path / "joint.pt", "num_samples=2", "format=nifti")
     assert len(read_back(out)) == 5

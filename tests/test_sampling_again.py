@@ -10,6 +10,7 @@ from mode_files import MODES, PLAIN, label_maps, options_of
 from test_sample import assert_alike, pictures, rows
 from tiny_checkpoint import write_checkpoint, write_stored
 
+from data.components import instances
 from data.decode import decode
 from data.sample_folder import open_folder, read_manifest
 
@@ -40,6 +41,17 @@ def test_an_interrupted_call_goes_on(mode, joint, draw, given):
     assert sorted(whole) == sorted(row["index"] for row in rows(out))
     assert_alike(whole, pictures(out))
     assert_alike(maps, label_maps(out))
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_the_first_of_what_is_given_make_the_same_samples_alone(mode, joint, draw, given, capsys):
+    options = [*options_of(mode, given), "num_per_image=2"]
+    whole = pictures(draw(joint, *options, out="whole"))
+    out = draw(joint, *options, "max_inputs=2")
+    assert [row["source"] for row in rows(out)] == ["000", "000", "001", "001"]
+    assert_alike(pictures(out), {i: whole[i] for i in range(4)})
+    draw(joint, *options, "max_inputs=1", exit_code=2)
+    assert "holds samples made with another max_inputs" in capsys.readouterr().err
 
 
 def test_what_was_given_is_known_by_its_content(joint, draw, given, capsys):
@@ -106,6 +118,26 @@ def test_samples_given_up_are_counted_and_not_tried_again(joint, draw, capsys, m
     assert_alike(pictures(out), pictures(fresh))
     by_index = [{row["index"]: row.get("discarded") for row in rows(folder)} for folder in (out, fresh)]
     assert by_index[0] == by_index[1]
+
+
+def test_samples_with_too_few_objects_are_drawn_again_and_counted(joint, draw, capsys):
+    first = draw(joint, "num_samples=6", out="first")
+    counts = {i: len(instances(label_map)) for i, label_map in label_maps(first).items()}
+    least = max(counts.values())
+    again = [i for i, count in counts.items() if count < least]
+    assert again, "nothing to draw again"
+    out = draw(joint, "num_samples=6", f"min_objects={least}", "max_attempts=50")
+    assert all(len(instances(label_map)) >= least for label_map in label_maps(out).values())
+    thrown = {row["index"]: row["discarded"] for row in rows(out) if "discarded" in row}
+    assert sorted(thrown) == again
+    assert (
+        f"thrown away: {sum(counts['objects'] for counts in thrown.values())} (too few objects)"
+        in capsys.readouterr().out
+    )
+    draw(joint, "num_samples=2", "min_objects=99", "max_attempts=1", out="none", exit_code=1)
+    assert (
+        "not one sample was good enough: raise max_attempts= or ask for fewer min_objects=" in capsys.readouterr().err
+    )
 
 
 def test_no_good_sample_at_all_is_an_error_that_can_be_mended(joint, draw, capsys):

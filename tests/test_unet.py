@@ -374,6 +374,30 @@ def test_config_refuses(changes, message):
         UNetConfig(**(TINY | changes))
 
 
+SMALL = [
+    {"base_channels": 16},
+    {"base_channels": 24, "channel_multipliers": [1, 3]},
+    {"base_channels": 2, "channel_multipliers": [1]},
+    {"base_channels": 10, "channel_multipliers": [1, 2], "attention_levels": [0, 5], "head_channels": None},
+    {"norm_groups": 7, "head_channels": 5, "attention_levels": [-1]},
+]
+
+
+@pytest.mark.parametrize("changes", SMALL, ids=str)
+def test_one_error_names_all_that_makes_a_small_network_fit(changes):
+    """What stands behind "use" is a network."""
+    with pytest.raises(ValueError, match="use model") as error:
+        UNetConfig(**changes)
+    mended = {}
+    for option in str(error.value).rpartition("use ")[2].split():
+        key, _, value = option.removeprefix("model.").partition("=")
+        assert f"model.{key}={changes.get(key, getattr(UNetConfig(), key))}" in str(error.value)
+        mended[key] = json.loads(value)
+    config = UNetConfig(**(changes | mended))
+    assert config.norm_groups < min(config.base_channels, 33)
+    assert len(mended) == {16: 2, 24: 3, 2: 3, 10: 2}.get(config.base_channels, 3)
+
+
 def test_registry_rebuilds_the_network_from_a_plain_dict():
     config = UNetConfig(**TINY)
     rebuilt = model_config_from_dict(json.loads(json.dumps(asdict(config))))

@@ -65,6 +65,17 @@ def test_names_in_a_text_file_or_in_the_folder_above(tmp_path):
         load("yolo", folder)
 
 
+@pytest.mark.parametrize("place", ["", "set/images/train", "set/images"])
+def test_a_path_too_high_or_too_low_is_said(tmp_path, place):
+    folder = write_yolo_set(tmp_path / "set")
+    for kind in ("images", "labels"):
+        (folder / kind).rename(folder / "kind")
+        (folder / kind).mkdir()
+        (folder / "kind").rename(folder / kind / "train")
+    with pytest.raises(ValueError, match=rf"did you mean data.path={folder}\?"):
+        load("yolo", tmp_path / place)
+
+
 def test_a_label_file_without_an_image_is_a_bad_file(tmp_path):
     folder = write_yolo_set(tmp_path / "set")
     (folder / "labels" / "z.txt").write_text("0 0.5 0.5 1 1\n")
