@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from conf.command_line import run_command
-from conf.sample_schema import SampleConfig
+from conf.sample_schema import SampleConfig, default_options
 from conf.schema import TrainConfig, register_configs, to_plain
 from data.image_set import ImageSpec
 from data.kinds import items_of
@@ -78,7 +78,7 @@ def sample_images(config: SampleConfig, checkpoint: Path, state: dict[str, Any])
     origin = {"seed": config.seed, "sampler": config.sampler.name, "checkpoint": file_sha256(checkpoint)}
     given = {**request.digests(), "reject_copies_sha256": digest(judge.real.rows) if judge.real else None}
     require_one_format(out, config)
-    done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given})
+    done = open_folder(out, {**to_plain(config), "sha256": origin["checkpoint"], **given}, default_options())
     done |= {i for i, thrown in read_given_up(out).items() if sum(thrown.values()) >= config.max_attempts}
     print(describe_precision(dtype, device), flush=True)
     if left := [i for i in range(len(request)) if i not in done]:

@@ -1,6 +1,7 @@
 """The root config of sample.py."""
 
 from copy import copy
+from dataclasses import MISSING as NONE
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -39,22 +40,11 @@ FORMATS_OF = {
 FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name in formats))
 ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     "images": (
-        *(
-            "mode",
-            "images",
-            "labels",
-            "mask",
-            "num_per_image",
-            "max_inputs",
-            "strength",
-            "label_steps",
-            "votes",
-            "inpaint",
-        ),
-        *("batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory"),
+        "mode", "images", "labels", "mask", "num_per_image", "max_inputs", "strength", "label_steps", "votes", "inpaint",
+        "batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory",
     ),
     "rows": ("condition",),
-}
+}  # fmt: skip
 AT_LEAST_ONE = ("num_samples", "batch_size", "num_per_image", "max_inputs", "min_area", "max_attempts", "label_steps")
 AT_LEAST_ONE += ("votes",)
 OF_ORIGINALS = ("coco", "yolo", "masks")  # formats that original_size=true is for
@@ -240,3 +230,8 @@ class SampleConfig:
         if not good or not all(0 < v <= 1 for v in values):
             raise ValueError(f"strength={self.strength} must be a number above 0 and at most 1, or a list of such")
         return [float(v) for v in values]
+
+
+def default_options() -> dict[str, Any]:
+    """The plain options and what they are unless given."""
+    return {option.name: option.default for option in fields(SampleConfig) if option.default_factory is NONE}

@@ -12,16 +12,19 @@ VOLATILE = ("out", "num_samples", "batch_size", "trajectory", "device", "format"
 VOLATILE += ("original_size", "ckpt", "images", "labels", "mask", "reject_copies")
 
 
-def open_folder(out: Path, request: dict[str, Any]) -> set[int]:
+def open_folder(out: Path, request: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> set[int]:
     """Make `out`, or recognise it as this same request begun earlier: the numbers of the samples it holds.
 
-    `request` says what the samples depend on. ValueError when the folder holds anything else.
+    `request` says what the samples depend on. `defaults`: by which options a folder was made that is older than they are.
+    ValueError when the folder holds anything else.
     """
     wanted = {name: value for name, value in request.items() if name not in VOLATILE}
     request_file, manifest = out / "request.json", out / "manifest.jsonl"
     if out.is_file():
         raise ValueError(f"out={out} is a file: name a folder")
     held = _read_request(request_file)
+    if held is not None:
+        held = {**(defaults or {}), **held}
     if held is None and out.exists() and any(out.iterdir()):
         raise ValueError(f"out={out} is not empty and was not written by sample.py: name another folder")
     rows = [row for row in read_manifest(out) if _is_whole(out, row)]

@@ -185,6 +185,15 @@ def test_copies_of_training_images_are_drawn_again_however_mirrored(draw, tmp_pa
     assert_alike({i: pictures(out)[i] for i in (0, 2)}, {i: pictures(first)[i] for i in (0, 2)})
 
 
+def test_a_folder_older_than_an_option_is_carried_on_where_the_option_is_as_it_was(joint, draw):
+    out = draw(joint, "num_samples=1")
+    request = json.loads((out / "request.json").read_text())
+    assert request.pop("min_objects") == 0
+    (out / "request.json").write_text(json.dumps(request))
+    draw(joint, "num_samples=2")
+    assert [row["index"] for row in rows(out)] == [0, 1]
+
+
 @pytest.mark.parametrize("text", ["[1]", "3", "null", "{", "nonsense"])
 def test_a_request_that_is_none_of_ours_is_not_carried_on(text, tmp_path):
     (tmp_path / "request.json").write_text(text)
