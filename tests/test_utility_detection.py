@@ -10,7 +10,7 @@ from utility_files import run_lengths, scene, write_detection_set, write_names
 
 pytest.importorskip("pycocotools.cocoeval")
 from eval.utility.__main__ import main
-from eval.utility.arms import TrainingSet
+from eval.utility.arms import TrainingSet, chosen_arms
 from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DETECTOR_NAMES, DetectionConfig
 from eval.utility.detection.detector import DETECTORS, build_detector
@@ -121,11 +121,13 @@ def many(count: int, value: int) -> list:
 def test_each_arm_holds_exactly_what_it_says():
     train, val, synthetic = many(4, 100), many(2, 150), many(60, 200)
     arms = {name: make() for name, make in arm_makers(train, val, synthetic, [2, 10]).items()}
-    assert list(arms) == ["real", "no_augmentation", "duplicated", "copy_paste", "+2", "+10", "synthetic_only"]
+    controls = ["real", "no_augmentation", "duplicated", "copy_paste"]
+    assert list(arms) == [*controls, "+2", "+10", "copy_paste+2", "copy_paste+10", "synthetic_only"]
+    assert chosen_arms(None, list(arms)) == [*controls, "+2", "+10"]
     counts = {name: (len(chosen.train), len(chosen.val)) for name, chosen in arms.items()}
     assert counts == {
         "real": (4, 2), "no_augmentation": (4, 2), "duplicated": (44, 2), "copy_paste": (44, 2),
-        "+2": (12, 6), "+10": (44, 22), "synthetic_only": (40, 20),
+        "+2": (12, 6), "+10": (44, 22), "copy_paste+2": (52, 6), "copy_paste+10": (84, 22), "synthetic_only": (40, 20),
     }  # fmt: skip
     assert all(arms[name].arm.counts == {"train": n, "val": v} for name, (n, v) in counts.items())
     assert [name for name, chosen in arms.items() if not chosen.augment] == ["no_augmentation"]
@@ -134,9 +136,14 @@ def test_each_arm_holds_exactly_what_it_says():
         assert arms[name].train[:4] == train
     assert arms["+10"].train[4:] == synthetic[:40]
     assert arms["+2"].train[4:] == synthetic[:8]
+    assert [scene.name for scene in arms["copy_paste+2"].train[:44]] == [
+        scene.name for scene in arms["copy_paste"].train
+    ]
+    assert arms["copy_paste+2"].train[44:] == synthetic[:8]
+    assert {arms[f"copy_paste+{r}"].arm.control for r in (2, 10)} == {"copy_paste"}
     assert arms["+10"].val == [*val, *synthetic[40:60]]
     assert arms["+2"].val == [*val, *synthetic[40:44]]
-    assert list(arm_makers(train, val, [], [2])) == ["real", "no_augmentation", "duplicated", "copy_paste"]
+    assert list(arm_makers(train, val, [], [2])) == controls
     with pytest.raises(
         ValueError, match="holds 59 images, but ratio 10 to 4 for training and 2 for validation takes 60"
     ):

@@ -91,12 +91,12 @@ def synthetic_arms(
 
 
 def chosen_arms(asked: list[str] | None, known: list[str]) -> list[str]:
-    """The arms asked for, in the order of `known`; None: all but synthetic_only.
+    """The arms asked for, in the order of `known`; None: all but synthetic_only and those that add to a control (copy_paste+2).
 
     ValueError for an unknown one, or where the baseline is not among them.
     """
     if asked is None:
-        return [name for name in known if name != "synthetic_only"]
+        return [name for name in known if name != "synthetic_only" and "+" not in name[1:]]
     for name in asked:
         if name not in known:
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

@@ -21,7 +21,7 @@ class StudyConfig:
     seeds: int = 5
     """Runs of every arm, with seeds 0, 1, ...; more can be added later in the same `out`."""
     arms: Any = None
-    """Only these arms, as [real,+10]; null: all but synthetic_only."""
+    """Only these arms, as [real,+10]; null: all but synthetic_only and copy_paste+N."""
     draws: int = 1000
     """Bootstrap draws behind every interval."""
     device: str = "auto"

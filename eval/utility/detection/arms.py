@@ -30,11 +30,20 @@ def arm_makers(train: list[Scene], val: list[Scene], synthetic: list[Scene], rat
         more, held = taken(r)
         return made("synthetic", f"{r} synthetic images per real one", train + more, val + held, n, ratio=r)
 
+    def pasted() -> list[Scene]:
+        return train + copy_paste(train, most * n, seed=0)
+
+    def added_to_pasted(r: int) -> TrainingSet[Scene]:
+        more, held = taken(r)
+        note = f"{most} images with pasted objects and {r} synthetic ones per real one"
+        return made("synthetic", note, pasted() + more, val + held, n, control="copy_paste")
+
     makers = real_arms(train, val, most)
     note = f"{most} images with pasted objects per real one"
-    makers["copy_paste"] = lambda: made("control", note, train + copy_paste(train, most * n, seed=0), val, n)
+    makers["copy_paste"] = lambda: made("control", note, pasted(), val, n)
     if synthetic:
         makers |= {f"+{r}": lambda r=r: added(r) for r in ratios}
+        makers |= {f"copy_paste+{r}": lambda r=r: added_to_pasted(r) for r in ratios}
         only = "no real image, not even for validation"
         makers["synthetic_only"] = lambda: made("synthetic", only, *taken(most), 0)
     return makers
