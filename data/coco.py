@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -101,11 +101,15 @@ def _read(path: Path, config: CocoConfig, record: dict[str, Any], own: list[Any]
 
 def _missing(name: str, config: CocoConfig) -> str:
     """What to say of an image that the annotations name and that is not there: it may lie a folder higher or lower."""
-    folder = Path(config.path).expanduser()
-    places = [folder.parent, *sorted(place for place in folder.iterdir() if place.is_dir())]
-    near = next((place for place in places if (place / name).is_file()), None)
+    near = next((place for place in _places_near(Path(config.path).expanduser()) if (place / name).is_file()), None)
     mend = "" if near is None else f"; did you mean data.path={near}?"
     return f"{Path(config.annotations).name} names it, but there is no such file in {config.path}{mend}"
+
+
+@cache
+def _places_near(folder: Path) -> list[Path]:
+    """The folder above and those within; looked up once, for all images may be missing, and folders hold thousands."""
+    return [folder.parent, *sorted(place for place in folder.iterdir() if place.is_dir())]
 
 
 def _check_facts(config: CocoConfig, path: Path, entries: list[Entry]) -> None:

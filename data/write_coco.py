@@ -29,7 +29,8 @@ def write_coco(
     uncompressed RLE, so that the annotations of an image together are its label map. With `eight_bit_copies`,
     `images_8bit/` and annotations_8bit.json say the same of 8-bit PNGs, for detectors that read no other depth.
     """
-    records, annotations, images = [], [], images or out / "images"
+    records, annotations = [], []
+    told, images = ("synthetic samples", out / "images") if images is None else ("labels drawn by a model", images)
     for image_id, sample in enumerate(samples, start=1):
         label_map = read_label_map(sample)
         height, width = label_map.shape
@@ -39,7 +40,7 @@ def write_coco(
         for instance in instances(label_map):
             annotations.append(_annotation(instance, len(annotations) + 1, image_id))
     coco = {
-        "info": {"description": "synthetic samples"},
+        "info": {"description": told},
         "licenses": [],
         "images": records,
         "annotations": annotations,

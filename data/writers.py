@@ -70,7 +70,8 @@ def image_grid(
     shown = pixels if c in (1, 3) else pixels[:, :1]
     if shown.dtype == np.uint16:
         shown = np.rint(shown / 257.0).astype(np.uint8)  # 65535 = 255 * 257
-    columns = columns or max(1, round((n * h / w) ** 0.5))
+    # a few tall images need not fill the square
+    columns = columns or min(n, max(1, round((n * h / w) ** 0.5)))
     rows = -(-n // columns)
     canvas = np.full((shown.shape[1], rows * (h + gap) - gap, columns * (w + gap) - gap), 255, np.uint8)
     for i, image in enumerate(shown):

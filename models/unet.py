@@ -84,9 +84,8 @@ class UNetConfig:
             fitting.append(f"model.attention_levels={levels}")
         if self.norm_groups < 1 or any(width % self.norm_groups for width in every):
             wrong.append(f"model.norm_groups={self.norm_groups}: must divide the channels of every level, {every}")
-            fitting.append(
-                f"model.norm_groups={_largest_divisor(every, min(32, min(every) // 2))}"
-            )  # of 2 channels or more
+            most = min(32, min(every) // 2)  # groups of 2 channels or more
+            fitting.append(f"model.norm_groups={_largest_divisor(every, most)}")
         with_attention = [widths[level] for level in levels] + [widths[-1]]
         if self.head_channels is not None and (
             self.head_channels < 1 or any(width % self.head_channels for width in with_attention)

@@ -6,6 +6,7 @@ import pytest
 from label_files import coco_file, grey, load_coco, save, write_coco_set
 from label_files import load as load_format
 
+from data.coco import CocoConfig, _places_near, list_coco
 from data.item import Box
 from data.rasterise import box_mask, paint, polygon_mask, rle_mask
 
@@ -190,6 +191,20 @@ def test_a_folder_too_high_or_too_low_is_said(tmp_path):
         says = rf"a\.png: annotations.json names it, but there is no such file in {place}; did you mean data.path={meant}\?"
         with pytest.raises(ValueError, match=says):
             load_format("coco", place, annotations=str(tmp_path / "annotations.json"))
+
+
+def test_a_folder_without_any_of_the_images_is_searched_once(tmp_path):
+    """Each of 3,000 images that are missing took a tenth of a second in a folder of 3,000 others."""
+    write_coco_set(tmp_path, coco_file())
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    (tmp_path / "images").mkdir()
+    listing = list_coco(CocoConfig(path=str(tmp_path / "images"), annotations=str(tmp_path / "annotations.json")))
+    assert len(listing.entries) > 1
+    looked = _places_near.cache_info().misses
+    for entry in listing.entries:
+        with pytest.raises(ValueError, match="there is no such file"):
+            entry.read()
+    assert _places_near.cache_info().misses == looked + 1
 
 
 def test_a_broken_annotation_is_its_images_error(tmp_path):

@@ -22,6 +22,12 @@ def test_without_labels_it_is_the_image_enlarged():
     assert np.array_equal(overlay(colour, scale=1), colour)
 
 
+def test_an_image_thrice_as_high_as_wide_takes_its_label_map():
+    drawn = overlay(np.zeros((1, 24, 8), np.uint8), np.pad(np.ones((1, 1), np.uint8), ((9, 14), (3, 4))), scale=2)
+    assert drawn.shape == (3, 48, 16)
+    assert coloured(drawn, 1).sum() == 4 * 4 - 2 * 2
+
+
 def test_a_region_is_outlined_and_stays_visible():
     label_map = np.zeros((6, 8), np.uint8)
     label_map[2, 3] = 2

@@ -79,6 +79,7 @@ def test_annotations_go_with_the_files_that_were_given(name, fit, draw, original
     if name == "coco":
         listing = list_coco(CocoConfig(path=str(originals), annotations=str(out / "original_size/annotations.json")))
         assert [entry.name for entry in listing.entries] == ["cat/a.png", "cat/b.tif", "dog/c.bmp"]
+        assert "synthetic" not in (out / "original_size/annotations.json").read_text()  # the images are the user's own
     elif name == "masks":
         listing = list_masks(MasksConfig(path=str(originals), masks=str(out / "original_size/masks")))
         assert {*np.unique(decode(out / "original_size/masks/cat/b.png"))} <= {0, 128, 255}

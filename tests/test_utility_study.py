@@ -1,5 +1,6 @@
 """The study without any network: resuming, intervals with a known answer, the knee and the words."""
 
+import errno
 import json
 import os
 import subprocess
@@ -118,6 +119,18 @@ def test_a_run_whose_process_died_is_taken_over(tmp_path):
     mine = Coins({"real": 0.5})
     run_study(mine, 1, tmp_path, quiet)
     assert mine.trained == [("real", 0)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no flock")
+def test_where_the_file_system_has_no_locks_a_study_is_made_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")  # as Lustre without the option flock
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    mine = Coins({"real": 0.5})
+    run_study(mine, 2, tmp_path, quiet)
+    assert mine.trained == [("real", 0), ("real", 1)]
+    assert not list((tmp_path / "runs").glob("*.lock"))
 
 
 def test_a_changed_setting_is_refused_before_anything_is_trained(tmp_path):

@@ -115,6 +115,13 @@ def test_a_grid_is_about_square(n, shape):
     assert 0.5 < grid.shape[1] / grid.shape[2] < 2
 
 
+def test_a_grid_has_no_column_without_an_image():
+    """A tall image alone is itself: 8-bit copies and overlays are grids of one."""
+    tall = np.random.default_rng(0).integers(0, 256, (2, 1, 96, 32)).astype(np.uint8)
+    assert np.array_equal(image_grid(tall[:1]), tall[0])
+    assert image_grid(tall[:, :, :, :8], gap=2).shape == (1, 96, 2 * 8 + 2)
+
+
 def test_animation_holds_every_frame(tmp_path):
     frames = [np.full((1, 6, 8), 20 * i, np.uint8) for i in range(5)]
     write_animation(tmp_path / "a.gif", frames)

@@ -13,7 +13,8 @@ if sys.platform != "win32":
 def claim(path: Path) -> Iterator[bool]:
     """Whether this process has `path` for itself until the block ends, when the file is removed.
 
-    By flock(2), which NFS knows since Linux 2.6.12. Windows has no such call: there each process has what it asks for.
+    By flock(2), which NFS knows since Linux 2.6.12. Where there is no such call, on Windows and on file systems without
+    locks (Lustre often has none), each process has what it asks for: nothing is shared, and nothing is lost.
     """
     if sys.platform == "win32":
         yield True
@@ -25,6 +26,8 @@ def claim(path: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        except OSError:  # no locks here
+            pass
         try:
             yield True
         finally:
