@@ -139,7 +139,10 @@ def test_each_arm_holds_exactly_what_it_says():
     assert [scene.name for scene in arms["copy_paste+2"].train[:44]] == [
         scene.name for scene in arms["copy_paste"].train
     ]
-    assert arms["copy_paste+2"].train[44:] == synthetic[:8]
+    for pasted, plain in zip(arms["copy_paste+2"].train[44:], synthetic[:8], strict=True):
+        assert np.array_equal(pasted.boxes[:1], plain.boxes)
+        assert len(pasted.boxes) > 1
+        assert {*np.unique(pasted.image)} <= {*np.unique(plain.image)}  # objects of synthetic images, not of real ones
     assert {arms[f"copy_paste+{r}"].arm.control for r in (2, 10)} == {"copy_paste"}
     assert arms["+10"].val == [*val, *synthetic[40:60]]
     assert arms["+2"].val == [*val, *synthetic[40:44]]

@@ -35,7 +35,8 @@ def arm_makers(train: list[Scene], val: list[Scene], synthetic: list[Scene], rat
 
     def added_to_pasted(r: int) -> TrainingSet[Scene]:
         more, held = taken(r)
-        note = f"{most} images with pasted objects and {r} synthetic ones per real one"
+        more = copy_paste(more, r * n, seed=0)  # among themselves: their pixels are not those of the real images
+        note = f"{most} images with pasted objects and {r} synthetic ones with such per real one"
         return made("synthetic", note, pasted() + more, val + held, n, control="copy_paste")
 
     makers = real_arms(train, val, most)
