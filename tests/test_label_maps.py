@@ -193,7 +193,7 @@ def test_the_encoded_map_turns_with_the_image():
 def test_the_spec_reads_its_older_form_and_keeps_its_keys():
     spec = ImageSpec(1, 4, 4, attributes={"class": ["a", "b"]})
     assert spec.classes == ["a", "b"]
-    new = ("attributes", "label_names", "label_encoding", "label_channels", "counts")
+    new = ("attributes", "label_names", "label_values", "label_encoding", "label_channels", "counts")
     old = {k: v for k, v in spec.to_dict().items() if k not in new}
     assert ImageSpec.from_dict({**old, "classes": ["a", "b"]}) == spec
     assert ImageSpec.from_dict({**old, "classes": []}) == ImageSpec(1, 4, 4)
