@@ -71,11 +71,11 @@ def image_grid(
     if shown.dtype == np.uint16:
         shown = np.rint(shown / 257.0).astype(np.uint8)  # 65535 = 255 * 257
     # a few tall images need not fill the square
-    columns = columns or min(n, max(1, round((n * h / w) ** 0.5)))
-    rows = -(-n // columns)
-    canvas = np.full((shown.shape[1], rows * (h + gap) - gap, columns * (w + gap) - gap), 255, np.uint8)
+    across = columns or min(n, max(1, round((n * h / w) ** 0.5)))
+    rows = -(-n // across)
+    canvas = np.full((shown.shape[1], rows * (h + gap) - gap, across * (w + gap) - gap), 255, np.uint8)
     for i, image in enumerate(shown):
-        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        top, left = i // across * (h + gap), i % across * (w + gap)
         canvas[:, top : top + h, left : left + w] = image
     return canvas
 
