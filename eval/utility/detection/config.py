@@ -31,6 +31,7 @@ class DetectionConfig(RecipeConfig):
     """Folder with annotations.json and images/, as `sample.py format=coco` writes; null: baseline and controls only."""
     detector: str = "fcos_resnet18"
     size: int = 160
+    steps: int = 1600
     symmetry: str = "dihedral"
 
     def __post_init__(self) -> None:
