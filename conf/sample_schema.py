@@ -1,7 +1,6 @@
 """The root config of sample.py."""
 
 from copy import copy
-from dataclasses import MISSING as NONE
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -45,8 +44,9 @@ ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     ),
     "rows": ("condition",),
 }  # fmt: skip
-AT_LEAST_ONE = ("num_samples", "batch_size", "num_per_image", "max_inputs", "min_area", "max_attempts", "label_steps")
-AT_LEAST_ONE += ("votes",)
+AT_LEAST_ONE = (
+    "num_samples", "batch_size", "num_per_image", "max_inputs", "min_area", "max_attempts", "label_steps", "votes",
+)  # fmt: skip
 OF_ORIGINALS = ("coco", "yolo", "masks")  # formats that original_size=true is for
 DEFAULTS_OF = {"images": {"balance": "equal", "batch_size": 16}, "rows": {}}
 
@@ -233,5 +233,6 @@ class SampleConfig:
 
 
 def default_options() -> dict[str, Any]:
-    """The plain options and what they are unless given."""
-    return {option.name: option.default for option in fields(SampleConfig) if option.default_factory is NONE}
+    """The plain options, not those in sections, and what they are unless given."""
+    names = (option.name for option in fields(SampleConfig))
+    return {name: getattr(SampleConfig, name) for name in names if hasattr(SampleConfig, name)}
