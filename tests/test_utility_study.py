@@ -94,7 +94,7 @@ def test_a_run_that_another_process_is_at_is_left_to_it_and_waited_for(tmp_path)
 
         def say(line):
             said.append(line)
-            if len(said) == 3:  # the other process writes its run, then leaves
+            if line.startswith("waiting"):  # the other process writes its run, then leaves
                 one = run_study(other, 1, tmp_path / "other", quiet)["real"][0]
                 os.replace(tmp_path / "other" / "runs" / "real_0.json", tmp_path / "runs" / "real_0.json")
                 held.close()
@@ -103,6 +103,7 @@ def test_a_run_that_another_process_is_at_is_left_to_it_and_waited_for(tmp_path)
         shared = run_study(mine, 2, tmp_path, say, wait=0.0)
     assert mine.trained == [("+2", 0), ("real", 1), ("+2", 1)]
     assert said[0].startswith("[1/4] +2, seed 0")
+    assert said[3:] == ["waiting for other processes: 1 of 4 runs"]
     assert {arm: [run.scores for run in runs] for arm, runs in shared.items()} == {
         arm: [run.scores for run in runs] for arm, runs in theirs.items()
     }

@@ -84,21 +84,31 @@ def run_study(
         runs.update({key: run for key in missing if (run := _load(out, *key, task.identity(key[0]))) is not None})
         return [key for key in missing if key not in runs]
 
-    todo = look()
+    todo, told = look(), False
     if runs:
         say(f"{len(runs)} of {len(planned)} runs are in {out} already")
     while todo:
-        for arm, seed in todo:
-            with claim(_path(out, arm, seed).with_suffix(".lock")) as mine:
-                # what another process was at when `look` passed may be written by now
-                if mine and not _path(out, arm, seed).is_file():
-                    runs[arm, seed] = _make(task, arm, seed, out)
-                    say(f"[{len(runs)}/{len(planned)}] {_line(task, arm, seed, runs[arm, seed])}")
-                    break
+        if (key := _make_one(task, todo, out, runs)) is not None:
+            say(f"[{len(runs)}/{len(planned)}] {_line(task, *key, runs[key])}")
         else:
+            if not told:
+                say(f"waiting for other processes: {len(todo)} of {len(planned)} runs")
+                told = True
             time.sleep(wait)
         todo = look()
     return {arm: [runs[arm, seed] for seed in range(seeds)] for arm in task.arms}
+
+
+def _make_one(
+    task: Task, todo: list[tuple[str, int]], out: Path, runs: dict[tuple[str, int], Run]
+) -> tuple[str, int] | None:
+    """Make the first run that nobody is at, put it into `runs` and say which; None where others are at all of them."""
+    for arm, seed in todo:
+        with claim(_path(out, arm, seed).with_suffix(".lock")) as mine:
+            if mine and not _path(out, arm, seed).is_file():  # it may have been written since `todo` was found
+                runs[arm, seed] = _make(task, arm, seed, out)
+                return arm, seed
+    return None
 
 
 def _make(task: Task, arm: str, seed: int, out: Path) -> Run:
