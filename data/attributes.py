@@ -52,7 +52,8 @@ def with_table(listing: Listing, table: str) -> Listing:
     stems, bare = Counter(map(_stem, files)), Counter(PurePosixPath(file).name for file in files)
     entries, fitting = [], 0
     for entry in listing.entries:
-        keys, file = _places(entry.name, entry.file or entry.name), entry.file or entry.name
+        file = entry.file or entry.name
+        keys = _places(entry.name, file)
         for short, count in ((PurePosixPath(file).name, bare), (_stem(file), stems)):
             if short in found and short not in keys:
                 if count[short] > 1:

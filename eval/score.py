@@ -46,14 +46,9 @@ def score(comparison: Comparison) -> Scores:
     synthetic = _features(comparison.synthetic, extractor, config)
     groups = comparison.real.groups_of(kept)
     frechet, kid = _distances(real, synthetic, comparison, extractor, groups)
-    extrapolated = []
-    if frechet.equal_n.n >= MIN_IMAGES:
-        extrapolated = [_figure(
-            f"{extractor.frechet}_infinity", frechet_infinity, real, synthetic, comparison, extractor.description,
-            method=f"line through {len(INVERSE_SHARES)} shares of the images, followed to infinitely many", groups=groups,
-        )]  # fmt: skip
+    enough = frechet.equal_n.n >= MIN_IMAGES
+    extrapolated = [_extrapolated(real, synthetic, comparison, extractor, groups)] if enough else []
     covered = _coverage(real, synthetic, comparison, extractor.description, groups)
-
     by_class, few = _by_class(
         real, synthetic, comparison, extractor, kept=kept, labels=(real_labels, synthetic_labels), groups=groups
     )
@@ -67,12 +62,8 @@ def score(comparison: Comparison) -> Scores:
     features = Sets(real, synthetic, held_out, seen, set_groups(comparison, kept)) if fresh else None
     privacy = audit_comparison(comparison, features, extractor.description, membership)
     figures = [frechet, *extrapolated, kid, *covered, *measured, closeness, *biased]
-    remarks = [
-        *_groups_note(comparison, sorted({figure.equal_n.n for figure in figures})),
-        *remarks,
-        *holdout_note(comparison),
-        *few,
-    ]
+    grouped = _groups_note(comparison, sorted({figure.equal_n.n for figure in figures}))
+    remarks = [*grouped, *remarks, *holdout_note(comparison), *few]
     return Scores(comparison, figures, nearest, privacy, by_class, summary(bias, amplified), remarks)
 
 
@@ -151,6 +142,20 @@ def _distances(
         method=unbiased.method, value=unbiased.value, standard_error=unbiased.standard_error, groups=groups,
     )  # fmt: skip
     return frechet, kid
+
+
+def _extrapolated(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    comparison: Comparison,
+    extractor: Extractor,
+    groups: np.ndarray | None,
+) -> Figure:
+    """The Frechet distance as of infinitely many images."""
+    return _figure(
+        f"{extractor.frechet}_infinity", frechet_infinity, real, synthetic, comparison, extractor.description,
+        method=f"line through {len(INVERSE_SHARES)} shares of the images, followed to infinitely many", groups=groups,
+    )  # fmt: skip
 
 
 def _of_class(
