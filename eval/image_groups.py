@@ -31,30 +31,36 @@ def read_groups(config: EvalConfig, folders: Mapping[str, ImageFolder], syntheti
         return {}
     if by == "folder":
         _refuse_class_folders(folders, synthetic)
-    found = {key: every_group(by, key, _values(config, key, folder).items(), MEND) for key, folder in folders.items()}
+    return groups_of(config, {key: (folder, _names(folder)) for key, folder in folders.items()})
+
+
+def groups_of(config: EvalConfig, named: Mapping[str, tuple[ImageFolder, list[str]]]) -> dict[str, Groups]:
+    """The groups of images of folders, given by their names below them; by key, and refused as in `read_groups`."""
+    by = config.group
+    assert by is not None
+    found = {key: every_group(by, key, _values(config, key, *of).items(), MEND) for key, of in named.items()}
     refuse_overlap(found, f"values of {by}", "a holdout must be of other scenes or patients")
     groups = {key: Groups(by, np.unique(values, return_inverse=True)[1]) for key, values in found.items()}
     for key, of_key in groups.items():
         if of_key.count < LEAST[key]:
             raise ValueError(
-                f"group={by}: {of_key.count} groups among the {len(folders[key])} images of {key}, {LEAST[key]} or more "
-                "are needed"
+                f"group={by}: {of_key.count} groups among the {len(found[key])} images of {key}, {LEAST[key]} or more are "
+                "needed"
             )
     return groups
 
 
-def _values(config: EvalConfig, key: str, folder: ImageFolder) -> dict[str, str | None]:
-    """{name: group or None} of all images."""
+def _values(config: EvalConfig, key: str, folder: ImageFolder, names: list[str]) -> dict[str, str | None]:
+    """{name: group or None} of images of the folder."""
     assert config.group is not None
-    names = _names(folder)
     if config.group == "folder" or config.attributes is not None:
         found = groups_in(folder.root, names, config.group, config.attributes)
         return {name: found.get(name) for name in names}
     values: dict[str, str | None] = dict.fromkeys(names)
     for path in _annotations(config, key, folder):
         records = _records(path, config.group)
-        for name, file in zip(names, folder.paths, strict=True):
-            values[name] = values[name] or of_file(records, folder.root, file)
+        for name in names:
+            values[name] = values[name] or of_file(records, folder.root, folder.root / name)
     return values
 
 

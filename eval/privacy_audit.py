@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from eval.comparison import Comparison
+from eval.image_groups import groups_of
 from eval.membership import Membership, attack
 from eval.nearest import nearest_distance
 from eval.privacy import Evidence, audit
@@ -118,7 +120,9 @@ def membership_of(comparison: Comparison) -> Membership | None:
     config, folder = comparison.config, comparison.synthetic.folder
     if config.membership_train is None or config.membership_holdout is None:
         return None
-    membership = attack(Path(config.membership_train), Path(config.membership_holdout), seed=config.seed)
+    grouped = None if comparison.real.groups is None else partial(_scored_groups, comparison)
+    files = Path(config.membership_train), Path(config.membership_holdout)
+    membership = attack(*files, seed=config.seed, groups=grouped)
     made_by = from_manifest(folder).get("checkpoint", [membership.checkpoint])
     if made_by != [membership.checkpoint]:
         raise ValueError(
@@ -126,6 +130,18 @@ def membership_of(comparison: Comparison) -> Membership | None:
             f"samples in {folder.root} were drawn from {', '.join(name[:8] for name in made_by)}: score that one"
         )
     return membership
+
+
+def _scored_groups(comparison: Comparison, train: list[str], holdout: list[str]) -> SetGroups:
+    """The groups of images that losses were written of, by their names below real= and holdout=."""
+    config, real, held_out = comparison.config, comparison.real, comparison.holdout
+    assert config.group is not None
+    if held_out is None:
+        raise ValueError(
+            f"group={config.group}: the attack needs the groups of the images of {config.membership_holdout}: add holdout=DIR"
+        )
+    groups = groups_of(config, {"real": (real.folder, train), "holdout": (held_out.folder, holdout)})
+    return SetGroups(config.group, groups["real"].of_image, groups["holdout"].of_image)
 
 
 def holdout_note(comparison: Comparison) -> list[str]:

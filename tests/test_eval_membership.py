@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from eval.membership import attack, auc, scores, tpr_at_fpr
+from eval.privacy_groups import SetGroups
 
 
 @pytest.mark.parametrize("d", [0.0, 0.5, 1.5])
@@ -23,9 +25,10 @@ def test_auc_by_counting_pairs():
     members, others = random.integers(0, 6, 30).astype(float), random.integers(0, 6, 40).astype(float)
     pairs = (members[:, None] > others) + 0.5 * (members[:, None] == others)
     assert auc(members, others).value == pytest.approx(pairs.mean())
-    expected = pairs.mean(axis=1).var(ddof=1) / 30 + pairs.mean(axis=0).var(ddof=1) / 40
+    a, b = pairs.mean(axis=1).var(ddof=1) / 30, pairs.mean(axis=0).var(ddof=1) / 40
     found = auc(members, others)
-    assert found.high - found.low == pytest.approx(2 * norm.ppf(0.975) * np.sqrt(expected))
+    welch = (a + b) ** 2 / (a**2 / 29 + b**2 / 39)
+    assert found.high - found.low == pytest.approx(2 * student.ppf(0.975, welch) * np.sqrt(a + b))
 
 
 def test_exchangeable_scores_are_inside_at_the_nominal_rate():
@@ -127,3 +130,43 @@ def test_files_that_are_none(tmp_path):
         attack(losses, write(tmp_path / "nan", np.full((8, 2), np.nan), first=50), seed=0)
     with pytest.raises(ValueError, match="holds 2 images"):
         attack(losses, write(tmp_path / "two", np.random.default_rng(0).random((2, 2)), first=50), seed=0)
+
+
+def clustered(random, members, others, size):
+    """Scores of images of which those of one scene are alike, and the scenes, numbered from 0 on both sides."""
+    sides = [np.repeat(random.standard_normal(count), size) for count in (members, others)]
+    scores = [side + 0.5 * random.standard_normal(len(side)) for side in sides]
+    return *scores, SetGroups("scene", *(np.repeat(np.arange(count), size) for count in (members, others)))
+
+
+def test_images_that_stand_alone_are_groups_of_one():
+    members, others, groups = clustered(np.random.default_rng(0), 40, 50, 1)
+    assert auc(members, others, groups) == auc(members, others)
+
+
+def test_images_of_one_scene_are_no_more_evidence_than_the_scene():
+    """The interval is then that of the scenes; each image taken by itself, it is too narrow."""
+    random = np.random.default_rng(0)
+    of_scenes, of_images = [], []
+    for _ in range(300):
+        members, others, groups = clustered(random, 10, 6, 8)
+        for inside, found in ((of_scenes, auc(members, others, groups)), (of_images, auc(members, others))):
+            inside.append(found.low <= 0.5 <= found.high)
+    assert np.mean(of_scenes) > 0.9
+    assert np.mean(of_images) < 0.6
+
+
+def test_members_found_by_chance_with_their_scene(monkeypatch):
+    monkeypatch.setattr("eval.membership.RESAMPLES", 2)
+    monkeypatch.setattr("eval.membership.DEALS", 99)
+    random = np.random.default_rng(0)
+    of_scenes, of_images = [], []
+    for _ in range(100):
+        members, others, groups = clustered(random, 10, 6, 8)
+        of_scenes.append(tpr_at_fpr(members, others, seed=0, groups=groups)[1])
+        of_images.append(tpr_at_fpr(members, others, seed=0)[1])
+    assert np.mean(np.array(of_scenes) <= 0.05) < 0.1
+    assert np.mean(np.array(of_images) <= 0.05) > 0.15
+    members, others, groups = clustered(random, 10, 6, 8)
+    found = tpr_at_fpr(members + 9, others, seed=0, groups=groups)
+    assert (found[0].value, found[1]) == (1.0, 0.01), "the lowest rank among 99 deals"

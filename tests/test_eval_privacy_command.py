@@ -112,6 +112,25 @@ def test_losses_of_another_checkpoint_than_the_samples_are_refused(tmp_path, set
             assert membership_of(comparison) is not None
 
 
+def test_the_attack_takes_images_of_one_scene_together(tmp_path, sets):
+    """By their names below real= and holdout=; scores that differ from scene to scene tell members only image by image."""
+    losses = np.linspace(-1, 1, 9).repeat(10)[:, None]
+    files = [write_losses(tmp_path / "t", losses - 0.5), write_losses(tmp_path / "h", losses, first=500)]
+    rows = [f"{side}/{i:03d},{side}{i // 10}" for side in ("train", "holdout") for i in range(90)]
+    (tmp_path / "scenes.csv").write_text("\n".join(["file,scene", *rows]))
+    options = [f"membership_train={files[0]}", f"membership_holdout={files[1]}"]
+    alone = membership_of(opened(tmp_path, sets, sets["honest"], *options))
+    options += ["group=scene", f"attributes={tmp_path / 'scenes.csv'}"]
+    with pytest.raises(ValueError, match="needs the groups of the images of .*: add holdout=DIR"):
+        membership_of(opened(tmp_path, sets, sets["honest"], *options))
+    grouped = membership_of(opened(tmp_path, sets, sets["honest"], *options, f"holdout={sets['holdout']}"))
+    assert alone is not None
+    assert grouped is not None
+    assert (alone.verdict, grouped.verdict) == ("fails", "cannot be told")
+    assert "90 and 90 images, of 9 and 9 groups by scene, leave" in grouped.words
+    assert grouped.to_json()["groups"] == {"by": "scene", "train": 9, "holdout": 9}
+
+
 def test_a_holdout_with_training_images_in_other_files_is_noted(tmp_path, sets):
     holdout = shutil.copytree(sets["holdout"], tmp_path / "holdout")
     assert holdout_note(opened(tmp_path, sets, sets["honest"], f"holdout={holdout}")) == []
