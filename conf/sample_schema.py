@@ -27,6 +27,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "original_size": ("annotate",),
     "max_inputs": ("from_labels", "annotate", "vary", "inpaint"),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
+    "add_objects": ("from_labels",),
     "guidance": WITH_NEW_IMAGES,
     "min_label_iou": WITH_NEW_IMAGES,
     "min_objects": ("joint", "vary", "inpaint"),
@@ -39,8 +40,8 @@ FORMATS_OF = {
 FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name in formats))
 ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     "images": (
-        "mode", "images", "labels", "mask", "num_per_image", "max_inputs", "strength", "label_steps", "votes", "inpaint",
-        "batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory",
+        "mode", "images", "labels", "mask", "num_per_image", "max_inputs", "add_objects", "strength", "label_steps", "votes",
+        "inpaint", "batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory",
     ),
     "rows": ("condition",),
 }  # fmt: skip
@@ -68,6 +69,8 @@ class SampleConfig:
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
     max_inputs: use only the first so many of what is given, by name: of `images`, else of `labels`; a slice counts as one.
+    add_objects: in mode from_labels, follow a map of its own in each sample: the given one, flipped as in training, with
+    up to so many objects of all given maps set into its background.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     label_steps: sampler steps in which the label of an image is drawn: to annotate it, where a variation or an inpainted
     image has none, and to check the label of a sample. Few are best (docs/labels.md). votes: label maps drawn for each
@@ -102,6 +105,7 @@ class SampleConfig:
     mask: str | None = None
     num_per_image: int = 1
     max_inputs: int | None = None
+    add_objects: int = 0
     strength: Any = 0.5
     label_steps: int = 2
     votes: int = 5
@@ -139,7 +143,7 @@ class SampleConfig:
         for name in AT_LEAST_ONE:
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        for name in ("seed", "min_objects"):
+        for name in ("seed", "min_objects", "add_objects"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)} must not be negative")
         if not 0 <= self.min_label_iou <= 1:

@@ -29,7 +29,7 @@ def instances(label_map: UInt8[np.ndarray, "h w"], *, min_area: int = 1) -> list
     """
     found = []
     for label in np.unique(label_map[label_map > 0]):
-        numbers, count = _components(label_map == label)
+        numbers, count = components(label_map == label)
         areas = np.bincount(numbers.ravel(), minlength=count + 1)[1:]
         for i, (rows, columns) in enumerate(ndimage.find_objects(numbers)):
             if areas[i] >= min_area:
@@ -107,7 +107,8 @@ def f1(true_positives: int, false_positives: int, false_negatives: int) -> float
     return 2 * true_positives / total if total else 1.0
 
 
-def _components(mask: Bool[np.ndarray, "h w"]) -> tuple[np.ndarray, int]:
+def components(mask: Bool[np.ndarray, "h w"]) -> tuple[np.ndarray, int]:
+    """The number of its 8-connected region for each pixel, 0 outside, and how many regions there are."""
     numbers, count = ndimage.label(mask, structure=NEIGHBOURS)  # pyright: ignore[reportGeneralTypeIssues]
     return numbers, count
 

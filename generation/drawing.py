@@ -100,5 +100,5 @@ class Drawing:
         return generator(seed, "sample", index)
 
     def _given(self, value: Tensor | None, indices: Sequence[int]) -> Tensor | None:
-        rows = [i // self.config.num_per_image for i in indices]
+        rows = [i // self.request.per_source for i in indices]
         return None if value is None else value[rows].to(self.artist.device)

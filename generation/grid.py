@@ -36,7 +36,7 @@ def write_grid(
         write_png(path, sheet([[panel] for panel in panels], spec.label_names))
         return
     lines: list[list[Panel]] = []
-    pairs = zip((row["index"] // config.num_per_image for row in rows), panels, strict=False)
+    pairs = zip((row["index"] // request.per_source for row in rows), panels, strict=False)
     for source, group in groupby(pairs, key=lambda pair: pair[0]):
         own = [panel for _, panel in group]
         start = _source(spec, request, source)

@@ -236,7 +236,7 @@ def _write_label_maps(
     config, request = drawing.config, drawing.request
     maps = {"label_map": ("labels", label_map)}
     if config.mode == "annotate" and set(request.shapes) != {label_map.shape}:
-        shape = request.shapes[index // config.num_per_image]
+        shape = request.shapes[index // request.per_source]
         maps["label_map_original_size"] = (ORIGINAL_SIZE, unfit_label_map(label_map, shape, request.fit))
     for folder, values in maps.values():
         path = out / folder / name
@@ -250,7 +250,7 @@ def _source(drawing: Drawing, index: int) -> dict[str, Any]:
     config, request = drawing.config, drawing.request
     if not request.sources:
         return {}
-    source: dict[str, Any] = {"source": request.sources[index // config.num_per_image]}
+    source: dict[str, Any] = {"source": request.sources[index // request.per_source]}
     if (volume := request.volumes[index]) is not None:
         source["volume"] = volume
     return source | ({"strength": drawing.strength(index)} if config.mode == "vary" else {})

@@ -40,6 +40,6 @@ def _rebuild(
 
 
 def reading(run_config: TrainConfig, spec: ImageSpec) -> FolderConfig:
-    """How the training images were read and fitted, and what is given now is; of simulated ones nothing is known."""
+    """How the training images were read and fitted, and what is given now is; of simulated ones only the flips are known."""
     data = run_config.data
-    return data if isinstance(data, FolderConfig) else FolderConfig(image_size=[spec.height, spec.width])
+    return data if isinstance(data, FolderConfig) else FolderConfig(image_size=[spec.height, spec.width], **data.flips)

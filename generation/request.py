@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from conf.sample_schema import SampleConfig
 from data.balance import attribute_names, fixed_attributes, plan_attributes
+from data.composition import compose
 from data.folder import FolderConfig
 from data.given import load_given_images, load_label_maps, load_masks, stated_classes
 from data.given_files import Given
@@ -21,7 +22,7 @@ from generation.naming import named_after, numbered
 
 @dataclass(frozen=True)
 class Request:
-    """Sample i has the attributes labels[i], is called files[i] and starts from sources[i // num_per_image].
+    """Sample i has the attributes labels[i], is called files[i] and starts from sources[i // per_source].
 
     `sources` are the names of the m things that were given, `volumes` those of the volumes that the n samples are slices
     of; both are empty where nothing was given. Tensors are in [-1, 1], None where nothing of the kind was given.
@@ -30,6 +31,7 @@ class Request:
     labels: Int64[np.ndarray, "n a"]
     files: list[str]
     sources: list[str] = field(default_factory=list)
+    per_source: int = 1
     volumes: list[str | None] = field(default_factory=list)
     image: Float[Tensor, "m c h w"] | None = None
     label: Float[Tensor, "m l h w"] | None = None
@@ -66,6 +68,8 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
         found, image = images.found, to_floats(images.pixels)
     if config.labels is not None:
         of_labels, maps = load_label_maps(config.labels, spec, how, images, most=config.max_inputs)
+        if config.add_objects:
+            maps = _composed(config, maps, how)
         found, label = found or of_labels, encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
         assert images is not None
@@ -74,14 +78,23 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
         _check_strengths(config, len(found))
     labels = np.repeat(_attributes(config, spec, found), config.num_per_image, axis=0)
     files, volumes = named_after(found, _classes(spec, labels), config.num_per_image)
-    sources = [given.name for given in found]
+    per_source = 1 if config.add_objects else config.num_per_image  # composed maps are sources of their own
+    sources = [given.name for given in found for _ in range(config.num_per_image // per_source)]
     shapes = [] if images is None else images.shapes
     paths = [given.file for given in found if given.file is not None]
     if config.original_size and not paths:
         mend = "format=nifti lays labels over volumes" if volumes[0] is not None else "leave it out"
         raise ValueError(f"original_size=true is for image files, which images={config.images} are not: {mend}")
-    request = Request(labels, files, sources, volumes, image, label, known, shapes, how.fit, paths)
+    request = Request(labels, files, sources, per_source, volumes, image, label, known, shapes, how.fit, paths)
     return _guided(config, spec, request)
+
+
+def _composed(config: SampleConfig, maps: UInt8[np.ndarray, "m h w"], how: FolderConfig) -> UInt8[np.ndarray, "n h w"]:
+    """A map of its own for each sample."""
+    try:
+        return compose(maps, config.num_per_image, config.add_objects, how.flips, seed=config.seed)
+    except ValueError as error:
+        raise ValueError(f"add_objects={config.add_objects}: {error} (labels={config.labels})") from error
 
 
 def digest(*parts: bytes | np.ndarray) -> str:

@@ -52,6 +52,8 @@ BAD = [
     (["min_label_iou=2"], "min_label_iou=2.0 must lie in [0, 1]"),
     (["max_attempts=3"], "max_attempts=3 has no effect without min_label_iou=, min_objects= or reject_copies="),
     (["min_objects=-1"], "min_objects=-1 must not be negative"),
+    (["mode=from_labels", "labels=x", "add_objects=-1"], "add_objects=-1 must not be negative"),
+    (["mode=vary", "images=x", "labels=y", "add_objects=1"], "add_objects= has no effect in mode=vary"),
     (["mode=annotate", "images=x", "min_objects=1"], "min_objects= has no effect in mode=annotate"),
     (["mode=from_labels", "labels=x", "min_objects=1"], "min_objects= has no effect in mode=from_labels"),
     (["mode=vary", "images=x", "labels=y", "min_objects=1"], "min_objects=1 has no effect with labels="),

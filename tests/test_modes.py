@@ -13,7 +13,7 @@ from test_sample import pictures, rows
 from tiny_checkpoint import write_checkpoint, write_stored
 
 from conf.schema import train_config_from_dict
-from data.components import majority
+from data.components import components, majority
 from data.decode import decode
 from data.fit import fit_image
 from data.image_set import ImageSpec, to_integers
@@ -53,6 +53,22 @@ def test_from_labels_keeps_the_labels(joint, draw, given):
     assert not np.array_equal(drawn[0], guided[0])
     one = draw(joint, "mode=from_labels", f"labels={given['labels'] / '001.png'}", "num_per_image=3", out="one")
     assert [row["source"] for row in rows(one)] == ["001"] * 3
+
+
+def test_objects_of_the_given_maps_are_added_to_them(joint, draw, given, capsys):
+    options = ["mode=from_labels", f"labels={given['labels'] / '001.png'}", "num_per_image=12", "add_objects=2"]
+    out = draw(joint, *options)
+    assert [row["source"] for row in rows(out)] == ["001"] * 12
+    assert rows(out)[11]["label_map"] == "labels/001_11.png"
+    objects = [components(label_map > 0)[1] for label_map in label_maps(out).values()]
+    assert min(objects) == components(decode(given["labels"] / "001.png")[0] > 0)[1] < max(objects)
+    again = draw(joint, *options[:2], "num_per_image=3", "add_objects=2", out="again")
+    for i, label_map in label_maps(again).items():
+        assert (label_map == label_maps(out)[i]).all(), "map i is the same however many there are"
+    save(given["labels"].parent / "empty.png", np.zeros((8, 8), np.uint8))
+    empty = f"labels={given['labels'].parent / 'empty.png'}"
+    draw(joint, "mode=from_labels", empty, "add_objects=1", out="empty", exit_code=2)
+    assert "add_objects=1: no label map holds an object" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

@@ -142,7 +142,7 @@ def rows_of_grid(folder: Path, monkeypatch, request: Request, indices: list[int]
 
 
 def test_each_sample_stands_beside_its_source_eight_in_a_row(tmp_path: Path, monkeypatch) -> None:
-    request = Request(np.zeros((20, 0), np.int64), [], ["a", "b/c"], image=to_floats(PIXELS))
+    request = Request(np.zeros((20, 0), np.int64), [], ["a", "b/c"], 10, image=to_floats(PIXELS))
     options = {"mode": "vary", "images": "x", "num_per_image": 10, "strength": [0.25, 0.5]}
     rows = rows_of_grid(tmp_path, monkeypatch, request, [*range(9), 15], **options)
     assert [len(row) for row in rows] == [9, 2, 2]

@@ -1,0 +1,71 @@
+"""Label maps composed of given ones: what is set in is whole, apart, and from the given maps."""
+
+import numpy as np
+import pytest
+
+from data.components import components
+from data.composition import compose
+
+NONE = {"hflip": False, "vflip": False, "rot90": False}
+ALL = dict.fromkeys(NONE, True)
+PART = np.array([[1, 1, 1], [0, 2, 2]], np.uint8)  # an object of two labels that touch, unlike its own turns
+
+
+def drawn_maps(count=3, side=40):
+    """Each with the part at another place, the first with a band along its edge, too."""
+    maps = np.zeros((count, side, side), np.uint8)
+    for k in range(count):
+        maps[k, 8 + 5 * k : 10 + 5 * k, 20:23] = PART
+    maps[0, :3] = 3
+    return maps
+
+
+def parts(label_map):
+    """The objects, each cut out of its box."""
+    numbers, count = components(label_map > 0)
+    boxes = [np.nonzero(numbers == i) for i in range(1, count + 1)]
+    return [label_map[r.min() : r.max() + 1, c.min() : c.max() + 1] for r, c in boxes]
+
+
+def test_objects_are_set_in_whole_and_apart():
+    maps = drawn_maps()
+    made = compose(maps, 50, 4, NONE, seed=0)
+    assert made.shape == (150, 40, 40)
+    assert made.dtype == np.uint8
+    counts = []
+    for i, label_map in enumerate(made):
+        given = maps[i // 50]
+        assert (label_map[given > 0] == given[given > 0]).all(), "what was there stays"
+        found = parts(label_map)
+        band = [part for part in found if (part == 3).all()]
+        assert len(band) == (i < 50), "an object that the edge cuts is not set in elsewhere"
+        assert all(np.array_equal(part, PART) for part in found if 3 not in part)
+        counts.append(len(found) - len(band) - 1)
+    assert {*counts} == {0, 1, 2, 3, 4}
+    assert abs(np.mean(counts) - 2) < 0.4, "0 to 4 equally often"
+
+
+def test_maps_and_objects_are_turned_as_training_turned_images():
+    maps = drawn_maps()[1:2]
+    turned = {tuple(map(tuple, part)) for made in compose(maps, 200, 1, ALL, seed=0) for part in parts(made)}
+    assert len(turned) == 8
+    mirrored = {**NONE, "hflip": True}
+    seen = {tuple(map(tuple, part)) for made in compose(maps, 50, 1, mirrored, seed=0) for part in parts(made)}
+    assert seen == {tuple(map(tuple, PART)), tuple(map(tuple, PART[:, ::-1]))}
+
+
+def test_a_map_depends_on_the_seed_and_its_number_alone():
+    maps = drawn_maps(1)
+    few, many = compose(maps, 3, 2, ALL, seed=5), compose(maps, 9, 2, ALL, seed=5)
+    assert np.array_equal(few, many[:3])
+    assert not np.array_equal(few, compose(maps, 3, 2, ALL, seed=6))
+    assert np.array_equal(maps, drawn_maps(1)), "what was given is left as it was"
+
+
+def test_a_full_map_is_left_alone_and_without_objects_there_is_an_error():
+    maps = drawn_maps(2)
+    maps[1] = 3
+    full = compose(maps, 5, 9, NONE, seed=0)[5:]
+    assert (full == 3).all()
+    with pytest.raises(ValueError, match="no label map holds an object that its edge does not cut"):
+        compose(maps[1:], 1, 1, NONE, seed=0)
