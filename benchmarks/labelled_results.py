@@ -22,9 +22,10 @@ from annotation import interval
 from conf.schema import train_config_from_dict
 from data import load_images
 from data.components import instances
-from data.overlay import picture
 from data.sample_files import read_label_map, sample_files
 from data.sample_folder import read_manifest
+from data.sheet import Panel
+from data.sheet import sheet as one_sheet
 from data.writers import file_values, read_pixels, write_png
 from training.checkpoint import find_checkpoint, load_checkpoint
 
@@ -58,8 +59,10 @@ def sheet(real, drawn, rng):
     chosen = np.sort(rng.choice(len(real), min(count, len(real)), replace=False))
     pixels = np.stack([read_pixels(sample.image, real.spec) for sample in drawn[:count]])
     maps = np.stack([read_label_map(sample) for sample in drawn[:count]])
-    left = picture(real.integers(chosen), real.label_maps(chosen), columns=COLUMNS)
-    right = picture(pixels, maps, columns=COLUMNS)
+    sides = ((real.integers(chosen), real.label_maps(chosen)), (pixels, maps))
+    left, right = (
+        one_sheet([[panel] for panel in map(Panel, *side)], real.spec.label_names, columns=COLUMNS) for side in sides
+    )
     assert left.shape == right.shape, f"{len(chosen)} real images and {len(pixels)} samples: too few for a sheet"
     return np.concatenate([left, np.full((3, left.shape[1], GAP), 255, np.uint8), right], axis=2)
 

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
 from data.augment import augment
-from data.balance import Spec, plan_attributes
+from data.balance import Spec, attribute_names, plan_attributes
 from data.image_copies import CopyRate
 from data.image_set import ImageSet, ImageSpec, to_item_arrays
-from data.overlay import picture
+from data.sheet import Panel, sheet
 from data.table_copies import RowCopyRate
 from data.table_picture import write_marginals
 from data.table_spec import TableSpec
@@ -54,15 +54,20 @@ def _copies_of_images(images: ImageSet, config: Any) -> Copies:
     return CopyRate(images, config.flips)
 
 
-def _write_grid(path: Path, x_0: Float[Tensor, "b k h w"], images: ImageSet) -> None:
-    write_png(path, picture(*to_item_arrays(x_0, images.spec)))
+def _write_sheet(path: Path, x_0: Float[Tensor, "b k h w"], images: ImageSet) -> None:
+    spec, captions = images.spec, [""] * len(x_0)
+    if spec.attributes:
+        captions = [", ".join(attribute_names(spec, row).values()) for row in spec.classes_in_turn(len(x_0)).numpy()]
+    pixels, label_maps = to_item_arrays(x_0, spec)
+    panels = map(Panel, pixels, [None] * len(x_0) if label_maps is None else label_maps, captions)
+    write_png(path, sheet([[panel] for panel in panels], spec.label_names))
 
 
 def _as_often_as_in_training(spec: TableSpec, count: int) -> Int64[Tensor, "n a"]:
     return torch.from_numpy(plan_attributes(spec, None, "real" if spec.attributes else "equal", count))
 
 
-IMAGES = Kind("images", _flipped, _copies_of_images, ImageSet.encoded_labels, ImageSpec.classes_in_turn, _write_grid)
+IMAGES = Kind("images", _flipped, _copies_of_images, ImageSet.encoded_labels, ImageSpec.classes_in_turn, _write_sheet)
 ROWS = Kind(
     "rows",
     lambda x_0, *_: x_0,

@@ -7,7 +7,6 @@ from einops import repeat
 from jaxtyping import Bool, UInt, UInt8
 from scipy import ndimage
 
-from data.components import instances
 from data.item import Box
 from data.writers import image_grid
 
@@ -41,23 +40,6 @@ def overlay(
     for box in boxes:
         _paint(canvas, _frame(box, scale, canvas.shape[1], canvas.shape[2]), box.label)
     return canvas
-
-
-def picture(
-    images: UInt[np.ndarray, "n c h w"],
-    label_maps: UInt8[np.ndarray, "n h w"] | None = None,
-    *,
-    min_area: int = 1,
-    columns: int | None = None,
-) -> UInt8[np.ndarray, "k H W"]:
-    """All images in one picture: as they are, or where there are label maps twice as large, with regions and boxes."""
-    if label_maps is None:
-        return image_grid(images, columns=columns)
-    drawn = [
-        overlay(image, label_map, [instance.box for instance in instances(label_map, min_area=min_area)], scale=2)
-        for image, label_map in zip(images, label_maps, strict=True)
-    ]
-    return image_grid(np.stack(drawn), columns=columns)
 
 
 def coloured(label_map: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "3 h w"]:
