@@ -1,6 +1,8 @@
 """What a run belongs to: changed data or settings are never taken for the same, on any machine."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +67,29 @@ def test_every_arm_is_another_once_the_real_training_images_are_others(make, tmp
     after = identities()
     assert all(after[arm] != before[arm] for arm in ARMS)
     assert ["scale_set" in json.loads(before[arm]) for arm in ARMS] == [False, False, True]
+
+
+@pytest.mark.parametrize("make", [classification, segmentation, detection])
+def test_synthetic_images_are_taken_in_a_random_order_that_stays(make, tmp_path):
+    """Of a folder that holds all that was drawn from one image, then all from the next, the first would be of few."""
+    task, config, options, _ = make(tmp_path)
+    shutil.rmtree(options["synthetic"])
+    if make is classification:
+        write_class_folder(tmp_path / "synthetic", {"a": 20, "b": 20}, seed=7)
+    elif make is segmentation:
+        write_pairs(tmp_path / "synthetic", 40, seed=7)
+    else:
+        write_detection_set(tmp_path / "made", 40, seed=7)
+    options |= {"task": make.__name__, "out": str(tmp_path / "out"), "arms": ["real", "+1", "+2"], "ratios": [1, 2]}
+
+    def taken(arm):
+        chosen = task(config(**options)).sets[arm]
+        return [item.name for item in chosen.train[chosen.real :]]
+
+    names = taken("+2")
+    assert names != sorted(names)
+    assert max(int(Path(name).stem) for name in names) > 9, "not the first of the folder"
+    assert {*taken("+1")} < {*names} == {*taken("+2")}
 
 
 @pytest.mark.parametrize(("avx512", "amx", "fast"), [(False, False, False), (True, False, True), (False, True, True)])

@@ -2,7 +2,7 @@
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -57,6 +57,14 @@ def made(
     """A training set whose arm counts its images."""
     arm = Arm(kind, note, {"train": len(train), "val": len(val)}, ratio, control)
     return TrainingSet(arm, train, val, real, augment, weights, mixup)
+
+
+def in_random_order(synthetic: Sequence[Item]) -> list[Item]:
+    """Synthetic images as arms take them, from the front; always the same order for as many.
+
+    In a folder's own the first may all be of one class, or all be drawn from one image or label map.
+    """
+    return [synthetic[i] for i in np.random.default_rng(0).permutation(len(synthetic))]
 
 
 def real_arms(train: list[Item], val: list[Item], most: int) -> Makers[Item]:

@@ -13,7 +13,7 @@ def arm_makers(
 ) -> Makers[Example]:
     """All arms, each made when it is asked for; without `synthetic`, the baseline and the controls.
 
-    Synthetic images are taken in their folder's order, of each class in proportion to the real ones: the shares of
+    Synthetic images are taken from the front, of each class in proportion to the real ones: the shares of
     the classes are those of the real images in all arms but oversampled and rebalanced. These two are there only where
     the classes differ in size.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from eval.overlap import refuse_overlap
-from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
+from eval.utility.arms import TrainingSet, in_random_order, make_arms, pixel_hash, set_hashes
 from eval.utility.config import names_in, refuse_copies
 from eval.utility.detection.arms import arm_makers, scene_fingerprint
 from eval.utility.detection.config import DetectionConfig
@@ -98,7 +98,7 @@ def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
     coco = open_coco(folder / "images", folder / "annotations.json")
     if strange := [name for name in coco.categories if name not in categories]:
         raise ValueError(f"{coco.path}: the category {strange[0]!r} is none of the real ones ({', '.join(categories)})")
-    return coco.scenes(sorted(coco.records), categories)
+    return coco.scenes(in_random_order(sorted(coco.records)), categories)
 
 
 def _refuse_without_objects(splits: dict[str, list[Scene]]) -> None:

@@ -8,7 +8,7 @@ from eval.utility.segmentation.paste import copy_paste
 def arm_makers(train: list[Pair], val: list[Pair], synthetic: list[Pair], ratios: list[int]) -> Makers[Pair]:
     """All arms, each made when it is asked for; without `synthetic`, the baseline and the controls.
 
-    Synthetic pairs are taken in the order of their names: a set of a smaller ratio is part of that of a larger one.
+    Synthetic pairs are taken from the front: a set of a smaller ratio is part of that of a larger one.
     """
     n, most = len(train), ratios[-1]
 
