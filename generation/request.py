@@ -1,7 +1,7 @@
 """What each sample is to be: its attributes, and the image or label map that it starts from."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,7 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
         of_labels, maps = load_label_maps(config.labels, spec, how, images, most=config.max_inputs)
         if config.add_objects:
             maps = _composed(config, maps, how)
+            of_labels = [replace(given, volume=None) for given in of_labels]  # each is turned by itself: no neighbours
         found, label = found or of_labels, encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
         assert images is not None

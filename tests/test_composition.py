@@ -1,10 +1,17 @@
 """Label maps composed of given ones: what is set in is whole, apart, and from the given maps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from mode_files import JOINT
+from test_nifti import save as save_nifti
 
+from conf.sample_schema import SampleConfig
 from data.components import components
 from data.composition import compose
+from data.nifti import NiftiConfig
+from generation.request import make_request
 
 NONE = {"hflip": False, "vflip": False, "rot90": False}
 ALL = dict.fromkeys(NONE, True)
@@ -69,3 +76,21 @@ def test_a_full_map_is_left_alone_and_without_objects_there_is_an_error():
     assert (full == 3).all()
     with pytest.raises(ValueError, match="no label map holds an object that its edge does not cut"):
         compose(maps[1:], 1, 1, NONE, seed=0)
+
+
+# --- what a request makes of them -------------------------------------------------------------------------------------
+
+
+def test_composed_slices_are_no_volume(tmp_path):
+    """Each is turned by itself, so that stacked they would be none: format=nifti makes a volume of each."""
+    mask = np.zeros((8, 8, 2), np.uint8)
+    mask[3:5, 3:5] = 1
+    file = save_nifti(tmp_path / "a.nii.gz", mask)
+    how = NiftiConfig(image_size=8, path="gone", labels="gone", label_names=["ship", "buoy"])
+    config = SampleConfig(mode="from_labels", labels=str(file), num_per_image=2)
+    stacked = make_request(config, JOINT, how)
+    assert stacked.volumes == ["a_00", "a_01", "a_00", "a_01"]
+    composed = make_request(replace(config, add_objects=1), JOINT, how)
+    assert composed.volumes == [None] * 4
+    assert composed.files == stacked.files == ["a/0000_00", "a/0000_01", "a/0001_00", "a/0001_01"]
+    assert composed.sources == ["a/0000"] * 2 + ["a/0001"] * 2
