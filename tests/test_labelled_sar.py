@@ -55,7 +55,9 @@ def test_a_resumed_run_is_the_same_run(run: Path, folder: Path) -> None:
     assert sum(whole["images"]["counts"]["class"]) == 6
     _, height, width = decode(run / "samples" / "step_000004.png").shape
     assert width == 2 * 128 + 2, "two by two, enlarged"
-    assert height in (2 * (128 + 16) + 2, 16 + 2 * (128 + 16) + 2), "with the classes below, and a legend of what is drawn"
+    assert height in (2 * (128 + 16) + 2, 16 + 2 * (128 + 16) + 2), (
+        "with the classes below, and a legend of what is drawn"
+    )
 
 
 def test_samples_have_a_class_a_label_map_and_its_agreement(samples: Path) -> None:
