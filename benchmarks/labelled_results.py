@@ -54,7 +54,7 @@ def main(ckpt, samples, out, min_area=4, seed=0):
 
 
 def sheet(real, drawn, rng):
-    """(3, H, W): ROWS x COLUMNS real images and as many samples, with regions and boxes."""
+    """(3, H, W): ROWS x COLUMNS real images and as many samples, with regions and boxes, below a legend of each."""
     count = ROWS * COLUMNS
     chosen = np.sort(rng.choice(len(real), min(count, len(real)), replace=False))
     pixels = np.stack([read_pixels(sample.image, real.spec) for sample in drawn[:count]])
@@ -63,8 +63,12 @@ def sheet(real, drawn, rng):
     left, right = (
         one_sheet([[panel] for panel in map(Panel, *side)], real.spec.label_names, columns=COLUMNS) for side in sides
     )
-    assert left.shape == right.shape, f"{len(chosen)} real images and {len(pixels)} samples: too few for a sheet"
-    return np.concatenate([left, np.full((3, left.shape[1], GAP), 255, np.uint8), right], axis=2)
+    assert len(chosen) == len(pixels), f"{len(chosen)} real images and {len(pixels)} samples: too few for a sheet"
+    height = max(left.shape[1], right.shape[1])  # the labels of one side may take more lines, or none
+    left, right = (
+        np.pad(side, ((0, 0), (height - side.shape[1], 0), (0, 0)), constant_values=255) for side in (left, right)
+    )
+    return np.concatenate([left, np.full((3, height, GAP), 255, np.uint8), right], axis=2)
 
 
 def areas(maps, min_area):

@@ -70,7 +70,7 @@ class SampleConfig:
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
     max_inputs: use only the first so many of what is given, by name: of `images`, else of `labels`; a slice counts as one.
     add_objects: in mode from_labels, follow a map of its own in each sample: the given one, flipped as in training, with
-    up to so many objects of all given maps set into its background.
+    up to so many objects of all given maps of its class (and other attributes) set into its background.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
     label_steps: sampler steps in which the label of an image is drawn: to annotate it, where a variation or an inpainted
     image has none, and to check the label of a sample. Few are best (docs/labels.md). votes: label maps drawn for each

@@ -1,7 +1,9 @@
 """New label maps out of given ones: turned as training turned its images, with objects of other maps set into them."""
 
+from collections import defaultdict
+
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from scipy import ndimage
 
 from data.augment import views
@@ -12,28 +14,39 @@ TRIES = 20
 
 
 def compose(
-    label_maps: UInt8[np.ndarray, "m h w"], copies: int, most: int, flips: dict[str, bool], *, seed: int
+    label_maps: UInt8[np.ndarray, "m h w"],
+    attributes: Int64[np.ndarray, "m a"],
+    copies: int,
+    most: int,
+    flips: dict[str, bool],
+    *,
+    seed: int,
 ) -> UInt8[np.ndarray, "n h w"]:
-    """`copies` new maps of each: a view of it under `flips`, with 0 to `most` objects of all maps at free places.
+    """`copies` new maps of each: a view of it under `flips`, with 0 to `most` objects at free places.
+
+    They are of all maps with the same `attributes`: a map of a class without objects stays without.
 
     Copy-paste of label maps alone (Dwibedi et al. 2017; Ghiasi et al. 2021): a model draws the image to them, so that no
     edge shows. An object is a connected region of foreground, labels that touch together; those that the edge of their
     map cuts are not set in. Map i depends on (seed, i) alone. ValueError where no map holds an object.
     """
-    objects = [cut for label_map in label_maps for cut in _objects(label_map)]
-    if not objects:
+    kinds, objects = [tuple(row) for row in attributes.tolist()], defaultdict[tuple[int, ...], list[np.ndarray]](list)
+    for kind, label_map in zip(kinds, label_maps, strict=True):
+        objects[kind] += _objects(label_map)
+    if not any(objects.values()):
         raise ValueError("no label map holds an object that its edge does not cut")
-    each = np.repeat(label_maps, copies, axis=0)
-    return np.stack([
-        _composed(label_map, objects, most, flips, np.random.default_rng([seed, i])) for i, label_map in enumerate(each)
-    ])  # fmt: skip
+    made = []
+    for i in range(len(label_maps) * copies):
+        rng, given = np.random.default_rng([seed, i]), i // copies
+        made.append(_composed(label_maps[given], objects[kinds[given]], most, flips, rng))
+    return np.stack(made)
 
 
 def _composed(
     label_map: np.ndarray, objects: list[np.ndarray], most: int, flips: dict[str, bool], rng: np.random.Generator
 ) -> UInt8[np.ndarray, "h w"]:
     composed = _turned(label_map, flips, rng).copy()
-    for _ in range(rng.integers(most + 1)):
+    for _ in range(rng.integers(most + 1) if objects else 0):
         _set_in(composed, _turned(objects[rng.integers(len(objects))], flips, rng), rng)
     return composed
 

@@ -9,7 +9,7 @@ import numpy as np
 from eval.config import EvalConfig
 from eval.folder_groups import groups_in
 from eval.groups import Groups, every_group, record_group
-from eval.images import ImageFolder
+from eval.images import ImageFolder, find_images
 from eval.labels import ANNOTATIONS, of_file, read_labels
 from eval.overlap import refuse_overlap
 
@@ -88,6 +88,13 @@ def _refuse_class_folders(folders: Mapping[str, ImageFolder], synthetic: ImageFo
         odd = next((name for name in _names(folder) if name.rpartition("/")[0] in classes), None)
         if odd is not None:
             raise ValueError(f"group=folder: {odd} ({key}) lies in the folder of its class: CLASS/GROUP/1.png is read")
+
+
+def file_names(folder: ImageFolder, names: list[str]) -> list[str]:
+    """Names that lack their suffix, as those in files of losses do, as files below the folder have them; others as they are."""
+    below = [path.relative_to(folder.root) for path in find_images(folder.root)]  # all: config.num may have drawn some
+    known = {path.with_suffix("").as_posix(): path.as_posix() for path in below}
+    return [known.get(name, name) for name in names]
 
 
 def _names(folder: ImageFolder) -> list[str]:

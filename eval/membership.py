@@ -196,8 +196,9 @@ def tpr_at_fpr(
 ) -> tuple[Interval, float]:
     """The share of members above the k-th highest of the others, k = fpr (m + 1) or 1, and its p-value.
 
-    By chance it is k / (m + 1) in the mean, and the number of members found is beta-binomial(n, k, m + 1 - k); of images in
-    groups the p-value is the rank among deals of whole groups. The interval is a bootstrap over both sets, or their groups.
+    By chance it is k / (m + 1) in the mean, and the number of members found is beta-binomial(n, k, m + 1 - k). Of images in
+    groups both come from deals of whole groups: the mean, which is larger, as the highest of others that are alike is less
+    high, and the rank. The interval is a bootstrap over both sets, or their groups.
     """
     n, m = len(members), len(others)
     of_members, of_others = _sides(groups)
@@ -206,18 +207,21 @@ def tpr_at_fpr(
         _found(_again(members, of_members, random), _again(others, of_others, random), fpr) for _ in range(RESAMPLES)
     ]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    k = _false_alarms(m, fpr)
     if groups is None:
-        p_value = float(betabinom(n, k, m + 1 - k).sf(round(value * n) - 1))
+        k = _false_alarms(m, fpr)
+        expected, p_value = k / (m + 1), float(betabinom(n, k, m + 1 - k).sf(round(value * n) - 1))
     else:
-        p_value = _rank(value, np.concatenate([members, others]), n, groups.joined, fpr, random)
-    return Interval(value, float(low), float(high), k / (m + 1)), p_value
+        dealt = _dealt(np.concatenate([members, others]), n, groups.joined, fpr, random)
+        expected, p_value = float(dealt.mean()), float((1 + (dealt >= value).sum()) / (1 + DEALS))
+    return Interval(value, float(low), float(high), expected), p_value
 
 
-def _rank(value: float, both: np.ndarray, n: int, groups: np.ndarray, fpr: float, random: np.random.Generator) -> float:
-    """Of the share of members found among those of deals of whole groups to members and others."""
+def _dealt(
+    both: np.ndarray, n: int, groups: np.ndarray, fpr: float, random: np.random.Generator
+) -> Float[np.ndarray, " deals"]:
+    """The shares of members found where whole groups are dealt out to members, of whom there are n, and others."""
     deals = (deal(groups, np.arange(len(both)) < n, random) for _ in range(DEALS))
-    return (1 + sum(_found(both[names], both[~names], fpr) >= value for names in deals)) / (1 + DEALS)
+    return np.array([_found(both[names], both[~names], fpr) for names in deals])
 
 
 def _again(values: np.ndarray, groups: np.ndarray | None, random: np.random.Generator) -> np.ndarray:

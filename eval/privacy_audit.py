@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from eval.comparison import Comparison
-from eval.image_groups import groups_of
+from eval.image_groups import file_names, groups_of
 from eval.membership import Membership, attack
 from eval.nearest import nearest_distance
 from eval.privacy import Evidence, audit
@@ -140,7 +140,8 @@ def _scored_groups(comparison: Comparison, train: list[str], holdout: list[str])
         raise ValueError(
             f"group={config.group}: the attack needs the groups of the images of {config.membership_holdout}: add holdout=DIR"
         )
-    groups = groups_of(config, {"real": (real.folder, train), "holdout": (held_out.folder, holdout)})
+    sides = {"real": (real.folder, train), "holdout": (held_out.folder, holdout)}
+    groups = groups_of(config, {key: (folder, file_names(folder, names)) for key, (folder, names) in sides.items()})
     return SetGroups(config.group, groups["real"].of_image, groups["holdout"].of_image)
 
 

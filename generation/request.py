@@ -1,7 +1,7 @@
 """What each sample is to be: its attributes, and the image or label map that it starts from."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,8 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
     if config.labels is not None:
         of_labels, maps = load_label_maps(config.labels, spec, how, images, most=config.max_inputs)
         if config.add_objects:
-            maps = _composed(config, maps, how)
+            maps = _composed(config, maps, _attributes(config, spec, of_labels), how)
+            of_labels = [replace(given, volume=None) for given in of_labels]  # each is turned by itself: no neighbours
         found, label = found or of_labels, encode(maps, spec.label_encoding, len(spec.label_names))
     if config.mask is not None:
         assert images is not None
@@ -89,10 +90,12 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
     return _guided(config, spec, request)
 
 
-def _composed(config: SampleConfig, maps: UInt8[np.ndarray, "m h w"], how: FolderConfig) -> UInt8[np.ndarray, "n h w"]:
+def _composed(
+    config: SampleConfig, maps: UInt8[np.ndarray, "m h w"], attributes: Int64[np.ndarray, "m a"], how: FolderConfig
+) -> UInt8[np.ndarray, "n h w"]:
     """A map of its own for each sample."""
     try:
-        return compose(maps, config.num_per_image, config.add_objects, how.flips, seed=config.seed)
+        return compose(maps, attributes, config.num_per_image, config.add_objects, how.flips, seed=config.seed)
     except ValueError as error:
         raise ValueError(f"add_objects={config.add_objects}: {error} (labels={config.labels})") from error
 

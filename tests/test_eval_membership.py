@@ -160,11 +160,16 @@ def test_members_found_by_chance_with_their_scene(monkeypatch):
     monkeypatch.setattr("eval.membership.RESAMPLES", 2)
     monkeypatch.setattr("eval.membership.DEALS", 99)
     random = np.random.default_rng(0)
-    of_scenes, of_images = [], []
+    of_scenes, of_images, shares = [], [], []
     for _ in range(100):
         members, others, groups = clustered(random, 10, 6, 8)
-        of_scenes.append(tpr_at_fpr(members, others, seed=0, groups=groups)[1])
+        found, p_value = tpr_at_fpr(members, others, seed=0, groups=groups)
+        of_scenes.append(p_value)
+        shares.append((found.value, found.expected))
         of_images.append(tpr_at_fpr(members, others, seed=0)[1])
+    value, expected = np.mean(shares, axis=0)
+    assert expected == pytest.approx(value, abs=0.025), "three times the 1 / 49 of images that stand alone"
+    assert expected > 0.045
     assert np.mean(np.array(of_scenes) <= 0.05) < 0.1
     assert np.mean(np.array(of_images) <= 0.05) > 0.15
     members, others, groups = clustered(random, 10, 6, 8)

@@ -131,6 +131,29 @@ def test_the_attack_takes_images_of_one_scene_together(tmp_path, sets):
     assert grouped.to_json()["groups"] == {"by": "scene", "train": 9, "holdout": 9}
 
 
+def test_scenes_known_by_whole_file_names_are_those_of_the_losses(tmp_path, sets):
+    """Losses name images without their suffix; a table or a COCO file may name them with it."""
+    losses = np.random.default_rng(0).standard_normal((90, 3))
+    files = [write_losses(tmp_path / "t", losses), write_losses(tmp_path / "h", losses, first=500)]
+    own = {side: shutil.copytree(sets[side], tmp_path / side) for side in ("train", "holdout")}
+    given = [
+        f"membership_train={files[0]}",
+        f"membership_holdout={files[1]}",
+        f"holdout={own['holdout']}",
+        "group=scene",
+    ]
+    rows = [f"{side}/{i:03d}.png,{side}{i // 10}" for side in own for i in range(90)]
+    (tmp_path / "scenes.csv").write_text("\n".join(["file,scene", *rows]))
+    for side, folder in own.items():
+        records = [{"id": i, "file_name": f"{i:03d}.png", "scene": f"{side}{i // 10}"} for i in range(90)]
+        coco = {"images": records, "annotations": [], "categories": []}
+        (folder / "annotations.json").write_text(json.dumps(coco))
+    for options in ([f"attributes={tmp_path / 'scenes.csv'}"], []):
+        found = membership_of(opened(tmp_path, {"train": own["train"]}, sets["honest"], *given, *options, "num=30"))
+        assert found is not None
+        assert found.to_json()["groups"] == {"by": "scene", "train": 9, "holdout": 9}
+
+
 def test_a_holdout_with_training_images_in_other_files_is_noted(tmp_path, sets):
     holdout = shutil.copytree(sets["holdout"], tmp_path / "holdout")
     assert holdout_note(opened(tmp_path, sets, sets["honest"], f"holdout={holdout}")) == []

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -9,10 +10,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import label_encodings
+import labelled_results
 from annotate_hippocampus import dice_of_volumes, summary, volume_of
 from annotation import interval
 from joint_sar import Labelled, boxes_of, compare, mask_iou
 from supervised import segmentation_loss
+
+from data.image_set import ImageSpec
+from data.sample_files import SampleFiles, write_label_map
+from data.writers import write_image
 
 
 def square(x: int, y: int, side: int = 4) -> np.ndarray:
@@ -77,3 +83,20 @@ def test_encodings_are_compared_by_mean_least_and_greatest():
         row[label_encodings.COLUMNS[-1]] = [1.5, 2.0]
     assert "| onehot | 0.300 (0.200 to 0.400) |" in label_encodings.markdown({"onehot": rows})
     assert label_encodings.markdown({"onehot": rows}).endswith("| 1.50 (2.00) |")
+
+
+def test_a_sheet_of_samples_without_objects_stands_beside_real_images(tmp_path):
+    """They have no legend; the images of both sides stand in line all the same."""
+    spec = ImageSpec(1, 16, 16, label_names=["background", "ship"])
+    real = MagicMock(integers=lambda chosen: np.zeros((len(chosen), 1, 16, 16), np.uint8))
+    real.spec = spec
+    real.label_maps = lambda chosen: np.stack([square(4, 4)] * len(chosen))
+    real.__len__.return_value = 20
+    write_label_map(tmp_path / "map.png", np.zeros((16, 16), np.uint8))
+    image = write_image(tmp_path / "image.png", np.full((1, 16, 16), 9, np.uint8), spec)
+    drawn = [SampleFiles(f"{i}", image, tmp_path / "map.png", {}) for i in range(20)]
+    side = 4 * 128 + 3 * 2
+    made = labelled_results.sheet(real, drawn, np.random.default_rng(0))
+    assert made.shape == (3, 16 + 5 * 128 + 4 * 2, side + 16 + side)
+    assert (made[:, :16, side:] == 255).all()
+    assert (made[:, 16:144, -128:] == 9).all()

@@ -23,7 +23,7 @@ class DistanceAttack:
     n_train: int
     n_holdout: int
     auc: Interval
-    auc_p_value: float  # of as large an area by chance, one-sided, by its DeLong error
+    auc_p_value: float  # of as large an area by chance, one-sided, by a normal with its interval
     tpr: Interval
     tpr_p_value: float
 

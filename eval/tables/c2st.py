@@ -77,7 +77,7 @@ def c2st_floor(
 
 
 def _error(interval: Interval) -> float:
-    """The standard error behind an interval of 95 %, of which an end may have been cut off at 0 or 1."""
+    """Of a normal with this interval of 95 %, of which an end may have been cut off at 0 or 1."""
     half = max(interval.high - interval.value, interval.value - interval.low)
     return half / float(norm.ppf(0.975))
 
