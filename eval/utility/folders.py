@@ -8,7 +8,6 @@ from omegaconf import MISSING
 
 from eval.folder_groups import groups_in
 from eval.overlap import refuse_overlap
-from eval.utility.arms import in_random_order
 from eval.utility.config import names_in
 from eval.utility.groups import SYNTHETIC, Grouped
 from eval.utility.recipe import RecipeConfig
@@ -91,5 +90,5 @@ class FoldersConfig(RecipeConfig):
             "train": [image for image in found["train"] if image.name in wanted],
             "val": [known[name] for name in held] or found["val"],
             **{key: found[key] for key in ("test",) if key in found},
-            "synthetic": in_random_order(found.get("synthetic", [])),
+            "synthetic": found.get("synthetic", []),
         }

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, make_arms, set_hashes
+from eval.utility.arms import TrainingSet, in_random_order, make_arms, set_hashes
 from eval.utility.classification.arms import arm_makers
 from eval.utility.classification.config import ClassificationConfig
 from eval.utility.classification.examples import Example, examples_hash, read_examples
@@ -41,7 +41,7 @@ class ClassificationTask:
         self.truth = self._numbers([example.label for example in self.scored])
         scale = pixel_scale([example.image for example in splits["train"]], eight_bit=examples.eight_bit)
         self.looker = Looker(config.size, scale, self.channels, config.scale_jitter, config.shift, config.symmetry)
-        makers = arm_makers(splits["train"], splits["val"], splits["synthetic"], config.ratios)
+        makers = arm_makers(splits["train"], splits["val"], in_random_order(splits["synthetic"]), config.ratios)
         self.sets = make_arms(config.arms, makers)
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
         self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}

@@ -45,7 +45,7 @@ class DetectionTask:
         self.test_images = len(self.scored)
         _refuse_without_objects(splits)
         self.viewer = _viewer(splits["train"], synthetic, config)
-        makers = arm_makers(splits["train"], splits["val"], synthetic, config.ratios)
+        makers = arm_makers(splits["train"], splits["val"], in_random_order(synthetic), config.ratios)
         self.sets = make_arms(config.arms, makers)
         if "synthetic_only" in self.sets:  # in other arms there are real images, too
             only = self.sets["synthetic_only"]
@@ -98,7 +98,7 @@ def _synthetic(config: DetectionConfig, categories: list[str]) -> list[Scene]:
     coco = open_coco(folder / "images", folder / "annotations.json")
     if strange := [name for name in coco.categories if name not in categories]:
         raise ValueError(f"{coco.path}: the category {strange[0]!r} is none of the real ones ({', '.join(categories)})")
-    return coco.scenes(in_random_order(sorted(coco.records)), categories)
+    return coco.scenes(sorted(coco.records), categories)
 
 
 def _refuse_without_objects(splits: dict[str, list[Scene]]) -> None:

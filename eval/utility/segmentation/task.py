@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from eval.utility.arms import TrainingSet, make_arms, pixel_hash, set_hashes
+from eval.utility.arms import TrainingSet, in_random_order, make_arms, pixel_hash, set_hashes
 from eval.utility.config import refuse_copies
 from eval.utility.folders import GROUPS_MEND
 from eval.utility.groups import check_groups
@@ -39,7 +39,7 @@ class SegmentationTask:
         scale = pixel_scale(images, eight_bit=images[0].dtype == np.uint8)
         self.channels = max(len(pair.image) for each in splits.values() for pair in each)
         self.viewer = PairViewer(config.size, scale, self.channels, config.scale_jitter, config.symmetry)
-        makers = arm_makers(splits["train"], splits["val"], splits["synthetic"], config.ratios)
+        makers = arm_makers(splits["train"], splits["val"], in_random_order(splits["synthetic"]), config.ratios)
         self.sets = make_arms(config.arms, makers)
         self.arms = {name: chosen.arm for name, chosen in self.sets.items()}
         self._identities = {name: self._identity(chosen, splits["train"]) for name, chosen in self.sets.items()}
