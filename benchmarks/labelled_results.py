@@ -24,12 +24,11 @@ from data import load_images
 from data.components import instances
 from data.sample_files import read_label_map, sample_files
 from data.sample_folder import read_manifest
-from data.sheet import Panel
-from data.sheet import sheet as one_sheet
+from data.sheet import Panel, sheet
 from data.writers import file_values, read_pixels, write_png
 from training.checkpoint import find_checkpoint, load_checkpoint
 
-ROWS, COLUMNS, GAP = 5, 4, 16
+ROWS, COLUMNS = 5, 4
 RESAMPLINGS = 500
 HEAD = ["| | real | generated | KS distance | its floor |", "|---|---|---|---|---|"]
 
@@ -41,7 +40,7 @@ def main(ckpt, samples, out, min_area=4, seed=0):
     real = load_images(config.data, cache_dir=Path(config.cache_dir).expanduser()).train
     rows = sorted(read_manifest(Path(samples)), key=lambda row: row["index"])
     drawn = [sample_files(Path(samples), row) for row in rows]
-    write_png(place / "sheet.png", sheet(real, drawn, rng))
+    write_png(place / "sheet.png", real_beside_drawn(real, drawn, rng))
     real_areas = areas(real.label_maps(range(len(real))), int(min_area))
     drawn_areas = areas([read_label_map(sample) for sample in drawn], int(min_area))
     histograms(place / "objects.png", real_areas, drawn_areas)
@@ -53,22 +52,15 @@ def main(ckpt, samples, out, min_area=4, seed=0):
     print(text)
 
 
-def sheet(real, drawn, rng):
-    """(3, H, W): ROWS x COLUMNS real images and as many samples, with regions and boxes, below a legend of each."""
+def real_beside_drawn(real, drawn, rng):
+    """(3, H, W): ROWS of COLUMNS real images and beside them as many samples, with regions and boxes."""
     count = ROWS * COLUMNS
     chosen = np.sort(rng.choice(len(real), min(count, len(real)), replace=False))
-    pixels = np.stack([read_pixels(sample.image, real.spec) for sample in drawn[:count]])
-    maps = np.stack([read_label_map(sample) for sample in drawn[:count]])
-    sides = ((real.integers(chosen), real.label_maps(chosen)), (pixels, maps))
-    left, right = (
-        one_sheet([[panel] for panel in map(Panel, *side)], real.spec.label_names, columns=COLUMNS) for side in sides
-    )
-    assert len(chosen) == len(pixels), f"{len(chosen)} real images and {len(pixels)} samples: too few for a sheet"
-    height = max(left.shape[1], right.shape[1])  # the labels of one side may take more lines, or none
-    left, right = (
-        np.pad(side, ((0, 0), (height - side.shape[1], 0), (0, 0)), constant_values=255) for side in (left, right)
-    )
-    return np.concatenate([left, np.full((3, height, GAP), 255, np.uint8), right], axis=2)
+    assert len(chosen) == len(drawn[:count]) == count, f"{len(chosen)} real images and {len(drawn)} samples: too few"
+    left = [Panel(real.integers([i])[0], real.label_maps([i])[0], "real") for i in chosen]
+    right = [Panel(read_pixels(one.image, real.spec), read_label_map(one), "generated") for one in drawn[:count]]
+    rows = [left[i : i + COLUMNS] + right[i : i + COLUMNS] for i in range(0, count, COLUMNS)]
+    return sheet(rows, real.spec.label_names)
 
 
 def areas(maps, min_area):

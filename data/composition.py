@@ -34,7 +34,7 @@ def compose(
     for kind, label_map in zip(kinds, label_maps, strict=True):
         objects[kind] += _objects(label_map)
     if not any(objects.values()):
-        raise ValueError("no label map holds an object that its edge does not cut")
+        raise ValueError("no label map holds an object that its edge does not cut: leave it out")
     made = []
     for i in range(len(label_maps) * copies):
         rng, given = np.random.default_rng([seed, i]), i // copies

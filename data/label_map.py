@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
-from scipy import ndimage
 
-from data.components import NEIGHBOURS
+from data.components import components
 from data.fit import fit_label_map, geometry
 
 
@@ -36,8 +35,7 @@ def look_at_labels(
     back = np.where(inside, fitted[np.ix_(rows, columns)], 0)  # (h, w): what became of each pixel
     objects, cut_off, vanished = {}, 0, 0
     for value in np.unique(label_map[label_map > 0]):
-        regions = np.empty(label_map.shape, np.int32)  # numbered from 1
-        ndimage.label(label_map == value, NEIGHBOURS, output=regions)
+        regions, _ = components(label_map == value)
         every, seen, kept = (set(np.unique(regions[here])) - {0} for here in (regions > 0, inside, back == value))
         objects[int(value)] = len(every)
         cut_off, vanished = cut_off + len(every - seen), vanished + len(seen - kept)

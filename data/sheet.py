@@ -30,10 +30,8 @@ class Panel:
     caption: str = ""
 
 
-def sheet(
-    rows: Sequence[Sequence[Panel]], label_names: Sequence[str] = (), *, columns: int | None = None
-) -> UInt8[np.ndarray, "3 H W"]:
-    """The panels of a row side by side, and the rows in `columns`, by default as many as make the sheet about square.
+def sheet(rows: Sequence[Sequence[Panel]], label_names: Sequence[str] = ()) -> UInt8[np.ndarray, "3 H W"]:
+    """The panels of a row side by side, and the rows in as many columns as make the sheet about square.
 
     All panels have one size (h, w). Small ones are enlarged by a whole number, those of a sheet with label maps at least
     twice, for the lines around regions and boxes. Above stand the colours of the labels that are drawn, label k called
@@ -47,7 +45,7 @@ def sheet(
         image_grid(np.stack([_drawn(panel, scale, captioned) for panel in row]), columns=longest, gap=GAP)
         for row in rows
     ]
-    canvas = image_grid(np.stack(strips), columns=columns, gap=GAP if longest == 1 else WIDE_GAP)
+    canvas = image_grid(np.stack(strips), gap=GAP if longest == 1 else WIDE_GAP)
     labels = sorted({int(label) for label_map in maps for label in np.unique(label_map[label_map > 0])})
     return np.concatenate([_legend(labels, label_names, canvas.shape[2]), canvas], axis=1)
 

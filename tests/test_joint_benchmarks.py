@@ -85,8 +85,7 @@ def test_encodings_are_compared_by_mean_least_and_greatest():
     assert label_encodings.markdown({"onehot": rows}).endswith("| 1.50 (2.00) |")
 
 
-def test_a_sheet_of_samples_without_objects_stands_beside_real_images(tmp_path):
-    """They have no legend; the images of both sides stand in line all the same."""
+def test_samples_stand_beside_real_images_whether_they_hold_objects_or_not(tmp_path):
     spec = ImageSpec(1, 16, 16, label_names=["background", "ship"])
     real = MagicMock(integers=lambda chosen: np.zeros((len(chosen), 1, 16, 16), np.uint8))
     real.spec = spec
@@ -95,8 +94,7 @@ def test_a_sheet_of_samples_without_objects_stands_beside_real_images(tmp_path):
     write_label_map(tmp_path / "map.png", np.zeros((16, 16), np.uint8))
     image = write_image(tmp_path / "image.png", np.full((1, 16, 16), 9, np.uint8), spec)
     drawn = [SampleFiles(f"{i}", image, tmp_path / "map.png", {}) for i in range(20)]
-    side = 4 * 128 + 3 * 2
-    made = labelled_results.sheet(real, drawn, np.random.default_rng(0))
-    assert made.shape == (3, 16 + 5 * 128 + 4 * 2, side + 16 + side)
-    assert (made[:, :16, side:] == 255).all()
-    assert (made[:, 16:144, -128:] == 9).all()
+    made = labelled_results.real_beside_drawn(real, drawn, np.random.default_rng(0))
+    assert made.shape == (3, 16 + 5 * (128 + 16) + 4 * 10, 8 * 128 + 7 * 2), "five rows of eight, captions, one legend"
+    assert (made[:, 16:144, 4 * 130 :: 130] == 9).all(), "right of the middle samples alone"
+    assert (made[:, 16:144, :510] != 9).all()
