@@ -39,7 +39,7 @@ def write_grid(
     pairs = zip((row["index"] // request.per_source for row in rows), panels, strict=False)
     for source, group in groupby(pairs, key=lambda pair: pair[0]):
         own = [panel for _, panel in group]
-        start = _source(spec, request, source)
+        start = _source(config, spec, request, source)
         lines += [[start, *own[begin : begin + ACROSS]] for begin in range(0, len(own), ACROSS)]
     write_png(path, sheet(lines, spec.label_names))
 
@@ -51,9 +51,9 @@ def _sample(config: SampleConfig, spec: ImageSpec, row: dict[str, Any], sample: 
     return Panel(read_pixels(sample.image, spec), read_label_map(sample) if spec.label_names else None, ", ".join(said))
 
 
-def _source(spec: ImageSpec, request: Request, source: int) -> Panel:
-    """What was given: an image, a label map, or both."""
-    label_map, caption = None, f"given: {request.sources[source]}"
+def _source(config: SampleConfig, spec: ImageSpec, request: Request, source: int) -> Panel:
+    """What was given: an image, a label map, or both; or the map that was composed from one."""
+    label_map, caption = None, f"{'made from' if config.add_objects else 'given'}: {request.sources[source]}"
     if request.label is not None:
         label_map = decode(request.label[source : source + 1], spec.label_encoding, len(spec.label_names))[0]
     if request.image is None:

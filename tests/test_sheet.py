@@ -170,6 +170,13 @@ def test_a_given_label_map_is_shown_and_a_hole_in_its_image(mode: str, tmp_path:
             assert np.array_equal(source.label_map, MAPS[k])
 
 
+def test_a_map_composed_from_a_given_one_says_so(tmp_path: Path, monkeypatch) -> None:
+    request = Request(np.zeros((2, 0), np.int64), [], ["a", "a"], label=encode(MAPS, SPEC.label_encoding, 2))
+    options = {"mode": "from_labels", "labels": "y", "num_per_image": 2, "add_objects": 1}
+    rows = rows_of_grid(tmp_path, monkeypatch, request, [0, 1], SPEC, **options)
+    assert [row[0].caption for row in rows] == ["made from: a"] * 2
+
+
 def test_new_images_have_their_attributes_below_and_64_are_shown(tmp_path: Path, monkeypatch) -> None:
     spec = dataclasses.replace(SPEC, attributes={"class": ["cat"], "plane": ["axial"]}, label_names=[])
     request = Request(np.zeros((70, 2), np.int64), [])
