@@ -26,6 +26,7 @@ HAVE_EFFECT = {  # options that not every mode has
     "votes": ("annotate",),
     "original_size": ("annotate",),
     "max_inputs": ("from_labels", "annotate", "vary", "inpaint"),
+    "input_list": ("from_labels", "annotate", "vary", "inpaint"),
     "num_per_image": ("from_labels", "annotate", "vary", "inpaint"),
     "add_objects": ("from_labels",),
     "guidance": WITH_NEW_IMAGES,
@@ -40,8 +41,9 @@ FORMATS_OF = {
 FORMATS = tuple(dict.fromkeys(name for formats in FORMATS_OF.values() for name in formats))
 ONLY_FOR = {  # options that the checkpoints of one kind of data alone have
     "images": (
-        "mode", "images", "labels", "mask", "num_per_image", "max_inputs", "add_objects", "strength", "label_steps", "votes",
-        "inpaint", "batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou", "min_objects", "trajectory",
+        "mode", "images", "labels", "mask", "num_per_image", "max_inputs", "input_list", "add_objects", "strength",
+        "label_steps", "votes", "inpaint", "batch_size", "min_area", "eight_bit_copies", "original_size", "min_label_iou",
+        "min_objects", "trajectory",
     ),
     "rows": ("condition",),
 }  # fmt: skip
@@ -69,6 +71,8 @@ class SampleConfig:
     are of those classes. Samples are called as what they start from, in mode joint by their number.
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
     max_inputs: use only the first so many of what is given, by name: of `images`, else of `labels`; a slice counts as one.
+    input_list: a text file of names, one a line, such as train.txt of a run folder: use only these of `images`, else of
+    `labels`. A line names a file, with or without its ending, a volume, or a folder.
     add_objects: in mode from_labels, follow a map of its own in each sample: the given one, flipped as in training, with
     up to so many objects of all given maps of its class (and other attributes) set into its background.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.
@@ -105,6 +109,7 @@ class SampleConfig:
     mask: str | None = None
     num_per_image: int = 1
     max_inputs: int | None = None
+    input_list: str | None = None
     add_objects: int = 0
     strength: Any = 0.5
     label_steps: int = 2
@@ -163,7 +168,7 @@ class SampleConfig:
                     "num_samples": "; use num_per_image or max_inputs",
                     "num_per_image": "; use num_samples",
                     "max_inputs": "; use num_samples",
-                }.get(entry.name, "")
+                }.get(entry.name, f"; it is for mode={' or '.join(HAVE_EFFECT[entry.name])}")
                 raise ValueError(f"{entry.name}= has no effect in mode={self.mode}{other}")
 
     def _is_set(self, entry: Field[Any]) -> bool:

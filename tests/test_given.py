@@ -222,6 +222,31 @@ def test_label_maps_alone_and_with_images(tmp_path):
     assert [int(m.max()) for m in maps] == [2, 2]
 
 
+@pytest.mark.parametrize("line", ["cat/1", "cat/1.jpg", "cat/1.nii.gz", "cat"])
+def test_of_what_is_given_a_list_names_what_is_used(line, tmp_path):
+    for name in ("cat/1", "cat.1", "dog/1"):
+        save(tmp_path / "labels" / f"{name}.png", a_map())
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    listed = str(tmp_path / "list.txt")
+    found, maps = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, listed=listed)
+    assert (names(found), len(maps)) == (["cat/1"], 1)
+    shown = load_given_images("images", str(tmp_path / "labels"), SPEC, HOW, listed=listed)
+    assert shown.names == ["cat/1"]
+    found, _ = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, shown, listed=listed)
+    assert names(found) == ["cat/1"]
+
+
+def test_a_list_takes_a_name_as_it_stands_before_it_takes_its_ending_off(tmp_path):
+    for name in ("cat", "cat.1"):
+        save(tmp_path / "labels" / f"{name}.png", a_map())
+    (tmp_path / "list.txt").write_text("cat.1\n")
+    found, _ = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, listed=str(tmp_path / "list.txt"))
+    assert names(found) == ["cat.1"]
+    (tmp_path / "list.txt").write_text("cat.1\ncow\n")
+    with pytest.raises(ValueError, match=r"input_list: cow is not in .*labels \(1 of 2 missing\)"):
+        load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, listed=str(tmp_path / "list.txt"))
+
+
 MASKED = replace(SPEC, label_names=["background", "label_128", "label_255"])
 
 

@@ -53,7 +53,14 @@ BAD = [
     (["max_attempts=3"], "max_attempts=3 has no effect without min_label_iou=, min_objects= or reject_copies="),
     (["min_objects=-1"], "min_objects=-1 must not be negative"),
     (["mode=from_labels", "labels=x", "add_objects=-1"], "add_objects=-1 must not be negative"),
-    (["mode=vary", "images=x", "labels=y", "add_objects=1"], "add_objects= has no effect in mode=vary"),
+    (
+        ["mode=vary", "images=x", "labels=y", "add_objects=1"],
+        "add_objects= has no effect in mode=vary; it is for mode=from_labels",
+    ),
+    (
+        ["input_list=x"],
+        "input_list= has no effect in mode=joint; it is for mode=from_labels or annotate or vary or inpaint",
+    ),
     (["mode=annotate", "images=x", "min_objects=1"], "min_objects= has no effect in mode=annotate"),
     (["mode=from_labels", "labels=x", "min_objects=1"], "min_objects= has no effect in mode=from_labels"),
     (["mode=vary", "images=x", "labels=y", "min_objects=1"], "min_objects=1 has no effect with labels="),

@@ -65,6 +65,10 @@ def test_objects_of_the_given_maps_are_added_to_them(joint, draw, given, capsys)
     again = draw(joint, *options[:2], "num_per_image=3", "add_objects=2", out="again")
     for i, label_map in label_maps(again).items():
         assert (label_map == label_maps(out)[i]).all(), "map i is the same however many there are"
+    (given["labels"].parent / "list.txt").write_text("001.png\n")
+    of_list = [f"labels={given['labels']}", f"input_list={given['labels'].parent / 'list.txt'}"]
+    listed = draw(joint, options[0], *of_list, "num_per_image=3", "add_objects=2", out="listed")
+    assert all((label_maps(listed)[i] == label_map).all() for i, label_map in label_maps(again).items())
     save(given["labels"].parent / "empty.png", np.zeros((8, 8), np.uint8))
     empty = f"labels={given['labels'].parent / 'empty.png'}"
     draw(joint, "mode=from_labels", empty, "add_objects=1", out="empty", exit_code=2)

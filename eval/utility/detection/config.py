@@ -53,4 +53,5 @@ class DetectionConfig(RecipeConfig):
         files += [("synthetic", Path(self.synthetic) / "annotations.json")] if self.synthetic else []
         for key, path in files:
             if not path.is_file():
-                raise ValueError(f"{key}={path}: no such file")
+                mend = ": draw it with sample.py ... format=coco" if key == "synthetic" else ""
+                raise ValueError(f"{key}={path}: no such file{mend}")
