@@ -72,7 +72,7 @@ class SampleConfig:
     num_samples: 64 in mode joint, of rows 1000; elsewhere it is the number of what is given times `num_per_image`.
     max_inputs: use only the first so many of what is given, by name: of `images`, else of `labels`; a slice counts as one.
     input_list: a text file of names, one a line, such as train.txt of a run folder: use only these of `images`, else of
-    `labels`. A line names a file, with or without its ending, a volume, or a folder.
+    `labels`. A line names a file, with or without its ending, a volume, or a folder; of DICOM files what samples are called.
     add_objects: in mode from_labels, follow a map of its own in each sample: the given one, flipped as in training, with
     up to so many objects of all given maps of its class (and other attributes) set into its background.
     strength: of a variation, in (0, 1]; of several numbers the samples take one after the other.

@@ -13,10 +13,10 @@ from jaxtyping import Bool, Int64, Num, UInt, UInt8
 from data.fit import fit_hole, fit_label_map
 from data.folder import FolderConfig, is_image
 from data.given_files import Given, find_images, find_labels, naming
+from data.given_list import listed
 from data.image_set import ImageSpec, Progress
 from data.images import fit_pixels
 from data.intensity import IntensityConfig
-from data.listing import listed_among
 
 MAX_OUTSIDE = 0.01  # share of values outside the training range; more is another kind of data
 
@@ -44,16 +44,16 @@ def load_given_images(
     *,
     every_slice: bool = True,
     most: int | None = None,
-    listed: str | None = None,
+    input_list: str | None = None,
     progress: Progress | None = None,
 ) -> GivenImages:
     """The images of `option`=`path` in the size and on the scale of `spec`; found, read and fitted as `how` says.
 
-    `listed`: a text file of the names that are used (`data.listing.listed_among`); `most`: the first so many of them
+    `input_list`: a text file of the names that are used (`data.given_list`); `most`: the first so many of them
     alone are read; None: all. `progress` is called after each image.
     ValueError naming the option and what cannot be read or is not like the training images.
     """
-    found = _chosen(find_images(option, path, how, every_slice=every_slice), path, listed, most)
+    found = listed(find_images(option, path, how, every_slice=every_slice), path, input_list)[:most]
     as_stored = IntensityConfig(high=float(np.iinfo(spec.dtype).max))  # where files hold no physical values
     like = replace(spec, intensity=as_stored if spec.file_dtype is None else spec.intensity)
     low, high = like.intensity.limits
@@ -82,19 +82,19 @@ def load_label_maps(
     images: GivenImages | None,
     *,
     most: int | None = None,
-    listed: str | None = None,
+    input_list: str | None = None,
 ) -> tuple[list[Given], UInt8[np.ndarray, "n h w"]]:
     """What was found at labels=`path` and its label maps; those of the `images` where these are given.
 
     The values are the numbers of the model's labels, 0 the background, as in `labels/` of earlier samples, or those of
     the masks of training (255 for the label 1): all of them one or the other. In a COCO file categories have the names of
-    its labels, and so have the values of a NumPy archive that names them. `listed` and `most` are as for
+    its labels, and so have the values of a NumPy archive that names them. `input_list` and `most` are as for
     images, and count where there are none. ValueError naming what is no label map, or may mean either, or an image
     without one.
     """
     found = _find("labels", path, spec, how, images)
     if images is None:
-        found = _chosen(found, path, listed, most)
+        found = listed(found, path, input_list)[:most]
     seen = {given.where: _values(given) for given in found if not given.numbered}
     label_of = _meaning(path, seen, spec.label_names, _mask_values(spec))
     values, labels = np.array(list(label_of)), np.array(list(label_of.values()), np.uint8)
@@ -105,13 +105,6 @@ def load_label_maps(
             label_map = label_map if given.numbered else labels[np.searchsorted(values, label_map)]
             maps.append(_fit(label_map, spec, how.fit, None if images is None else images.shapes[i]))
     return found, np.stack(maps)
-
-
-def _chosen(found: list[Given], path: str, listed: str | None, most: int | None) -> list[Given]:
-    if listed is not None:
-        names = listed_among([given.name for given in found], Path(path), listed, "input_list")
-        found = [given for given in found if given.name in names]
-    return found[:most]
 
 
 def _values(given: Given) -> list[float]:

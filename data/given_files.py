@@ -156,7 +156,7 @@ def _image_files(
     holds = f" but {' and '.join(found)}" if found else ""
     reads = f"image files or {own}" if own else "image files"
     which = f", of data={how.name}," if own else ""
-    reads += ", or a COCO file labels=FILE.json" if option == "labels" else ""
+    reads += ", a COCO file or an archive (FILE.json, FILE.npz)" if option == "labels" else ""
     raise ValueError(f"{option}={path}: no image in it{holds}: this checkpoint{which} reads {reads} here")
 
 

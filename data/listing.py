@@ -129,24 +129,6 @@ def is_litter(name: str) -> bool:
     return name.startswith(".") or name.lower() in LITTER
 
 
-def listed_among(names: Iterable[str], where: Path, file_list: str, field: str) -> set[str]:
-    """Of `names`, which have no endings, those that a line of the text file `file_list` means.
-
-    A line is a name, with or without the ending of its file (of a scan two), or a folder or volume of them; ValueError
-    for one that is none of `names` in `where`.
-    """
-    inside = {name: {path.as_posix() for path in (PurePosixPath(name), *PurePosixPath(name).parents)} for name in names}
-    known = set().union(*inside.values())
-
-    def as_known(line: str) -> str | None:
-        spellings = (line, line.removesuffix(".nii.gz"), PurePosixPath(line).with_suffix("").as_posix())
-        return next((name for name in spellings if name in known), None)
-
-    lines = listed_names(where, lambda line: as_known(line) is not None, file_list, field)
-    meant = {as_known(line) for line in lines}
-    return {name for name, places in inside.items() if not places.isdisjoint(meant)}
-
-
 def listed_names(where: Path, exists: Callable[[str], bool], file_list: str, field: str) -> list[str]:
     """The sorted names that the text file `file_list` lists, one a line; ValueError where one is not in `where`."""
     list_path = Path(file_list).expanduser()

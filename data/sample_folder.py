@@ -9,7 +9,7 @@ from data.sample_files import write_whole_text
 
 # What samples do not depend on; of what lies at a path they depend on the content, which has a digest.
 VOLATILE = ("out", "num_samples", "batch_size", "trajectory", "device", "format", "eight_bit_copies", "max_attempts")
-VOLATILE += ("original_size", "ckpt", "images", "labels", "mask", "reject_copies")
+VOLATILE += ("original_size", "ckpt", "images", "labels", "mask", "input_list", "reject_copies")
 
 
 def open_folder(out: Path, request: dict[str, Any], defaults: Mapping[str, Any] | None = None) -> set[int]:

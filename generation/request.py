@@ -64,11 +64,13 @@ def make_request(config: SampleConfig, spec: ImageSpec, how: FolderConfig) -> Re
         return _guided(config, spec, Request(labels, numbered(_classes(spec, labels))))
     found, images, image, label, known = [], None, None, None, None
     if config.images is not None:
-        images = load_given_images("images", config.images, spec, how, most=config.max_inputs, listed=config.input_list)
+        images = load_given_images(
+            "images", config.images, spec, how, most=config.max_inputs, input_list=config.input_list
+        )
         found, image = images.found, to_floats(images.pixels)
     if config.labels is not None:
         of_labels, maps = load_label_maps(
-            config.labels, spec, how, images, most=config.max_inputs, listed=config.input_list
+            config.labels, spec, how, images, most=config.max_inputs, input_list=config.input_list
         )
         if config.add_objects:
             maps = _composed(config, maps, _attributes(config, spec, of_labels), how)

@@ -13,7 +13,8 @@ from tiny_checkpoint import write_stored
 from data.fit import fit_hole, fit_image, fit_label_map
 from data.folder import FolderConfig
 from data.given import load_given_images, load_label_maps, load_masks, stated_classes
-from data.given_files import Given, find_labels
+from data.given_files import Given, find_images, find_labels
+from data.given_list import listed
 from data.image_set import ImageSpec
 from data.intensity import IntensityConfig
 from data.masks import MasksConfig
@@ -228,23 +229,43 @@ def test_of_what_is_given_a_list_names_what_is_used(line, tmp_path):
         save(tmp_path / "labels" / f"{name}.png", a_map())
     (tmp_path / "list.txt").write_text(f"{line}\n")
     listed = str(tmp_path / "list.txt")
-    found, maps = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, listed=listed)
+    found, maps = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, input_list=listed)
     assert (names(found), len(maps)) == (["cat/1"], 1)
-    shown = load_given_images("images", str(tmp_path / "labels"), SPEC, HOW, listed=listed)
+    shown = load_given_images("images", str(tmp_path / "labels"), SPEC, HOW, input_list=listed)
     assert shown.names == ["cat/1"]
-    found, _ = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, shown, listed=listed)
+    found, _ = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, shown, input_list=listed)
     assert names(found) == ["cat/1"]
 
 
-def test_a_list_takes_a_name_as_it_stands_before_it_takes_its_ending_off(tmp_path):
-    for name in ("cat", "cat.1"):
-        save(tmp_path / "labels" / f"{name}.png", a_map())
-    (tmp_path / "list.txt").write_text("cat.1\n")
-    found, _ = load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, listed=str(tmp_path / "list.txt"))
-    assert names(found) == ["cat.1"]
-    (tmp_path / "list.txt").write_text("cat.1\ncow\n")
-    with pytest.raises(ValueError, match=r"input_list: cow is not in .*labels \(1 of 2 missing\)"):
-        load_label_maps(str(tmp_path / "labels"), SPEC, HOW, None, listed=str(tmp_path / "list.txt"))
+@pytest.mark.parametrize(
+    ("files", "line", "meant"),
+    [
+        (["cat.png", "cat.1.png"], "cat.1", ["cat.1"]),
+        (["x.tif", "x.tif.png"], "x.tif", ["x"]),
+        (["a.png", "a/1.png"], "a.png", ["a"]),
+        (["a.png", "b.png"], ".", ["a", "b"]),
+        (["cat/1.png"], "cat.7", None),
+        (["s.png"], "s.2", None),
+    ],
+)
+def test_a_line_means_what_it_names_and_nothing_near_it(files, line, meant, tmp_path):
+    for name in files:
+        save(tmp_path / "labels" / name, a_map())
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    given = find_images("images", str(tmp_path / "labels"), HOW)
+    if meant is not None:
+        assert names(listed(given, str(tmp_path / "labels"), str(tmp_path / "list.txt"))) == meant
+        return
+    with pytest.raises(ValueError, match=rf"input_list: {line} is not in .*labels \(1 of 1 missing\)"):
+        listed(given, str(tmp_path / "labels"), str(tmp_path / "list.txt"))
+
+
+@pytest.mark.parametrize("line", ["scan", "scan.nii.gz", "scan.NII", "scan/1"])
+def test_a_volume_is_listed_with_all_its_slices(line, tmp_path):
+    given = [Given(name, name, np.zeros) for name in ("scan/0", "scan/1", "other/0")]
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    of_scan = ["scan/1"] if line == "scan/1" else ["scan/0", "scan/1"]
+    assert names(listed(given, "scans", str(tmp_path / "list.txt"))) == of_scan
 
 
 MASKED = replace(SPEC, label_names=["background", "label_128", "label_255"])

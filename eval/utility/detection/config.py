@@ -48,10 +48,11 @@ class DetectionConfig(RecipeConfig):
         """ValueError unless the folders and files are there."""
         for key, name in (("images", self.images), ("synthetic", self.synthetic)):
             if name is not None and not Path(name).is_dir():
-                raise ValueError(f"{key}={name}: no such folder")
+                made = ": make it with sample.py ... format=coco" if key == "synthetic" else ""
+                raise ValueError(f"{key}={name}: no such folder{made}")
         files = [("annotations", Path(self.annotations))]
         files += [("synthetic", Path(self.synthetic) / "annotations.json")] if self.synthetic else []
         for key, path in files:
             if not path.is_file():
-                mend = ": draw it with sample.py ... format=coco" if key == "synthetic" else ""
-                raise ValueError(f"{key}={path}: no such file{mend}")
+                made = ": make it with sample.py ... format=coco" if key == "synthetic" else ""
+                raise ValueError(f"{key}={path}: no such file{made}")
